@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# Usage: scripts/test.sh [--long] [cargo test arguments...]
+#
+# Runs all tests against a real redis-server, then the doc tests.
+# With cargo test arguments, only cargo test with these.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+export NB_TEST_SIZE=ci
+if [[ ${1:-} == --long ]]; then
+    NB_TEST_SIZE=long
+    shift
+fi
+
+REDIS_SERVER=$(scripts/redis.sh)
+export REDIS_SERVER
+echo "redis: $("$REDIS_SERVER" --version) ($REDIS_SERVER)"
+echo "size: $NB_TEST_SIZE"
+
+targets=(--lib --bins --tests --examples)
+for arg in "$@"; do
+    case $arg in
+        --) break ;;
+        # Cargo would add a chosen target to the default ones.
+        --lib | --bin | --bin=* | --bins | --test | --test=* | --tests | --example | --example=* | \
+            --examples | --bench | --bench=* | --benches | --all-targets | --doc)
+            targets=()
+            ;;
+    esac
+done
+
+test=(cargo test --workspace --all-features --no-fail-fast --locked)
+"${test[@]}" "${targets[@]}" "$@"
+
+if [[ $# -gt 0 ]]; then
+    echo "no separate run of the doc tests: cargo test arguments were given"
+else
+    "${test[@]}" --doc
+fi
