@@ -1,0 +1,107 @@
+//! Settings by path.
+
+use crate::policy::Credentials;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Settings for the paths that a pattern matches: `/quantum/{id}`, `/files/{*rest}`.
+///
+/// Where a layer of its own says something else, the layer wins.
+#[derive(Clone, Debug)]
+pub struct Route {
+    pub(crate) pattern: String,
+    pub(crate) rules: RouteRules,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct RouteRules {
+    pub(crate) ttl: Option<Duration>,
+    pub(crate) override_ttl: Option<Duration>,
+    pub(crate) class: Option<String>,
+    pub(crate) bypass: bool,
+    pub(crate) credentials: Option<Credentials>,
+}
+
+impl Route {
+    /// A route with every setting left open.
+    #[must_use]
+    pub fn new(pattern: impl Into<String>) -> Self {
+        Self {
+            pattern: pattern.into(),
+            rules: RouteRules::default(),
+        }
+    }
+
+    /// How long a response stays fresh that does not say so itself.
+    #[must_use]
+    pub fn ttl(mut self, ttl: Duration) -> Self {
+        self.rules.ttl = Some(ttl);
+        self
+    }
+
+    /// How long a response stays fresh, whatever its `Cache-Control` or `Expires` says. Not
+    /// against `no-store`, `private` or the credentials rule.
+    #[must_use]
+    pub fn override_ttl(mut self, ttl: Duration) -> Self {
+        self.rules.override_ttl = Some(ttl);
+        self
+    }
+
+    /// The data class, whose TTL applies where nothing nearer says one.
+    #[must_use]
+    pub fn class(mut self, class: impl Into<String>) -> Self {
+        self.rules.class = Some(class.into());
+        self
+    }
+
+    /// Leaves these paths alone.
+    #[must_use]
+    pub fn bypass(mut self) -> Self {
+        self.rules.bypass = true;
+        self
+    }
+
+    /// Which request fields count as credentials here.
+    #[must_use]
+    pub fn credentials(mut self, rule: Credentials) -> Self {
+        self.rules.credentials = Some(rule);
+        self
+    }
+}
+
+/// All routes, ready to be looked up.
+#[derive(Clone, Default)]
+pub(crate) struct Routes {
+    router: Option<Arc<matchit::Router<RouteRules>>>,
+}
+
+impl Routes {
+    /// `None`: a pattern cannot be read or means the same as another.
+    pub(crate) fn new(routes: Vec<Route>) -> Option<Self> {
+        if routes.is_empty() {
+            return Some(Self::default());
+        }
+        let mut router = matchit::Router::new();
+        for route in routes {
+            router.insert(route.pattern, route.rules).ok()?;
+        }
+        Some(Self {
+            router: Some(Arc::new(router)),
+        })
+    }
+
+    pub(crate) fn find(&self, path: &str) -> Option<&RouteRules> {
+        Some(self.router.as_ref()?.at(path).ok()?.value)
+    }
+}
+
+impl fmt::Debug for Routes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.router.is_some() {
+            "Routes(..)"
+        } else {
+            "Routes()"
+        })
+    }
+}

@@ -1,0 +1,364 @@
+//! The envelope on the wire: fixed header, then key, variant, label, scopes, tags, head and
+//! body. Decoding takes slices of the one buffer; whatever is not exactly ours is refused.
+
+use super::{Entry, Kind, Meta, make_places, read_vary};
+use crate::clock::Timestamp;
+use crate::stamp::{Scope, Stamp};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use twox_hash::XxHash3_64;
+
+const MAGIC: [u8; 4] = *b"NBCE";
+const VERSION: u8 = 1;
+
+/// Where the checksum stands, the last field of the header.
+const CHECKSUM: usize = 80;
+
+/// Bytes of the fixed part. The stamp is at 8, `stored_at` at 16: the store script reads
+/// both.
+pub(crate) const HEADER_LEN: usize = CHECKSUM + 8;
+
+const PUBLIC: u32 = 1;
+
+/// What an envelope is made from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Draft<'a> {
+    pub(crate) kind: Kind,
+    pub(crate) meta: Meta,
+    pub(crate) status: StatusCode,
+    pub(crate) key: &'a [u8],
+    pub(crate) variant: &'a [u8],
+    /// Method, authority and URI in clear, for people and for purges by prefix.
+    pub(crate) label: &'a str,
+    pub(crate) scopes: &'a [Scope],
+    pub(crate) tags: &'a [String],
+    pub(crate) headers: &'a HeaderMap,
+    pub(crate) frames: &'a [Bytes],
+}
+
+/// Makes an entry, its envelope encoded. `None`: a part is too long to be described.
+pub(crate) fn seal(draft: &Draft<'_>) -> Option<Entry> {
+    let wire = encode(draft)?;
+    let sections = Sections::read(&wire)?;
+    let mut headers = draft.headers.clone();
+    headers.remove(http::header::AGE);
+    let upstream_status = make_places(&mut headers);
+    Some(Entry {
+        kind: draft.kind,
+        meta: draft.meta,
+        status: draft.status,
+        headers,
+        scopes: draft.scopes.into(),
+        key: sections.key,
+        variant: sections.variant,
+        vary: read_vary(draft.kind, &sections.body),
+        body: sections.body,
+        upstream_status,
+        verified: AtomicU64::new(draft.meta.stamp.0),
+        queued: AtomicBool::new(false),
+        wire,
+    })
+}
+
+/// Reads an envelope. `None`: foreign, of another version, cut short or damaged.
+pub(crate) fn decode(wire: Bytes) -> Option<Entry> {
+    let header = wire.get(..HEADER_LEN)?;
+    if checksum(&wire) != header[CHECKSUM..].try_into().ok().map(u64::from_be_bytes)? {
+        return None;
+    }
+    let sections = Sections::read(&wire)?;
+    let mut headers = read_head(sections.head)?;
+    let upstream_status = make_places(&mut headers);
+    let meta = read_meta(header)?;
+    let kind = read_kind(header[5])?;
+    Some(Entry {
+        kind,
+        meta,
+        status: StatusCode::from_u16(u16::from_be_bytes([header[6], header[7]])).ok()?,
+        headers,
+        scopes: read_scopes(&sections.scopes),
+        key: sections.key,
+        variant: sections.variant,
+        vary: read_vary(kind, &sections.body),
+        body: sections.body,
+        upstream_status,
+        verified: AtomicU64::new(meta.stamp.0),
+        queued: AtomicBool::new(false),
+        wire,
+    })
+}
+
+fn encode(draft: &Draft<'_>) -> Option<Bytes> {
+    let head = head_len(draft.headers)?;
+    let tags: usize = draft.tags.iter().map(|tag| 2 + tag.len()).sum();
+    let body: usize = draft.frames.iter().map(Bytes::len).sum();
+    let lengths = [
+        draft.key.len(),
+        draft.variant.len(),
+        draft.label.len(),
+        draft.scopes.len() * 4,
+        tags,
+        head,
+        body,
+    ];
+    let mut wire = BytesMut::with_capacity(HEADER_LEN + lengths.iter().sum::<usize>());
+    put_header(&mut wire, draft, &lengths)?;
+    wire.put_slice(draft.key);
+    wire.put_slice(draft.variant);
+    wire.put_slice(draft.label.as_bytes());
+    draft
+        .scopes
+        .iter()
+        .for_each(|scope| wire.put_u32(scope_to_wire(*scope)));
+    for tag in draft.tags {
+        wire.put_u16(u16::try_from(tag.len()).ok()?);
+        wire.put_slice(tag.as_bytes());
+    }
+    put_head(&mut wire, draft.headers)?;
+    draft.frames.iter().for_each(|frame| wire.put_slice(frame));
+    let sum = checksum(&wire).to_be_bytes();
+    wire[CHECKSUM..HEADER_LEN].copy_from_slice(&sum);
+    Some(wire.freeze())
+}
+
+fn put_header(wire: &mut BytesMut, draft: &Draft<'_>, lengths: &[usize; 7]) -> Option<()> {
+    let meta = &draft.meta;
+    wire.put_slice(&MAGIC);
+    wire.put_u8(VERSION);
+    wire.put_u8(match draft.kind {
+        Kind::Response => 1,
+        Kind::Vary => 2,
+        Kind::Value => 3,
+    });
+    wire.put_u16(draft.status.as_u16());
+    wire.put_u64(meta.stamp.0);
+    wire.put_u64(meta.stored_at.0);
+    wire.put_u64(meta.fresh_until.0);
+    wire.put_u64(meta.stale_until.0);
+    wire.put_u32(meta.handler_ms);
+    wire.put_u32(meta.age);
+    wire.put_u32(if meta.public { PUBLIC } else { 0 });
+    for len in lengths {
+        wire.put_u32(u32::try_from(*len).ok()?);
+    }
+    wire.put_u64(0);
+    Some(())
+}
+
+fn read_meta(header: &[u8]) -> Option<Meta> {
+    let mut rest = header.get(8..52)?;
+    Some(Meta {
+        stamp: Stamp(rest.get_u64()),
+        stored_at: Timestamp(rest.get_u64()),
+        fresh_until: Timestamp(rest.get_u64()),
+        stale_until: Timestamp(rest.get_u64()),
+        handler_ms: rest.get_u32(),
+        age: rest.get_u32(),
+        public: rest.get_u32() & PUBLIC != 0,
+    })
+}
+
+fn read_kind(kind: u8) -> Option<Kind> {
+    match kind {
+        1 => Some(Kind::Response),
+        2 => Some(Kind::Vary),
+        3 => Some(Kind::Value),
+        _ => None,
+    }
+}
+
+/// Over all but itself: a stream of the right length may still have been garbled.
+fn checksum(wire: &[u8]) -> u64 {
+    let seed = XxHash3_64::oneshot(&wire[..CHECKSUM]);
+    XxHash3_64::oneshot_with_seed(seed, &wire[HEADER_LEN..])
+}
+
+/// The parts behind the header.
+struct Sections {
+    key: Bytes,
+    variant: Bytes,
+    scopes: Bytes,
+    head: Bytes,
+    body: Bytes,
+}
+
+impl Sections {
+    fn read(wire: &Bytes) -> Option<Self> {
+        let header = wire.get(..HEADER_LEN)?;
+        if header[..4] != MAGIC || header[4] != VERSION {
+            return None;
+        }
+        let mut lengths = &header[52..CHECKSUM];
+        let mut rest = wire.slice(HEADER_LEN..);
+        let mut next = || {
+            let len = lengths.get_u32() as usize;
+            (len <= rest.len()).then(|| rest.split_to(len))
+        };
+        let (key, variant, _label) = (next()?, next()?, next()?);
+        let (scopes, _tags, head, body) = (next()?, next()?, next()?, next()?);
+        rest.is_empty().then_some(Self {
+            key,
+            variant,
+            scopes,
+            head,
+            body,
+        })
+    }
+}
+
+/// `Named(0)` and "everything" share a number: everything is checked always, and never listed.
+fn scope_to_wire(scope: Scope) -> u32 {
+    match scope {
+        Scope::Everything => 0,
+        Scope::Named(hash) => hash,
+    }
+}
+
+fn read_scopes(scopes: &[u8]) -> Box<[Scope]> {
+    let (cells, _) = scopes.as_chunks::<4>();
+    cells
+        .iter()
+        .map(|c| Scope::Named(u32::from_be_bytes(*c)))
+        .collect()
+}
+
+fn head_len(headers: &HeaderMap) -> Option<usize> {
+    u16::try_from(headers.len()).ok()?;
+    let line = |(name, value): (&HeaderName, &HeaderValue)| 6 + name.as_str().len() + value.len();
+    Some(2 + headers.iter().map(line).sum::<usize>())
+}
+
+fn put_head(wire: &mut BytesMut, headers: &HeaderMap) -> Option<()> {
+    wire.put_u16(u16::try_from(headers.len()).ok()?);
+    for (name, value) in headers {
+        wire.put_u16(u16::try_from(name.as_str().len()).ok()?);
+        wire.put_u32(u32::try_from(value.len()).ok()?);
+        wire.put_slice(name.as_str().as_bytes());
+        wire.put_slice(value.as_bytes());
+    }
+    Some(())
+}
+
+fn read_head(mut head: Bytes) -> Option<HeaderMap> {
+    let count = usize::from(head.try_get_u16().ok()?);
+    if count > head.len() / 6 {
+        return None;
+    }
+    let mut headers = HeaderMap::try_with_capacity(count + 2).ok()?;
+    for _ in 0..count {
+        let name = usize::from(head.try_get_u16().ok()?);
+        let value = head.try_get_u32().ok()? as usize;
+        if name.checked_add(value)? > head.len() {
+            return None;
+        }
+        let name = HeaderName::from_bytes(&head.split_to(name)).ok()?;
+        let value = HeaderValue::from_maybe_shared(head.split_to(value)).ok()?;
+        headers.try_append(name, value).ok()?;
+    }
+    head.is_empty().then_some(headers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn meta() -> Meta {
+        Meta {
+            stamp: Stamp(7),
+            stored_at: Timestamp(1_000),
+            fresh_until: Timestamp(2_000),
+            stale_until: Timestamp(3_000),
+            handler_ms: 12,
+            age: 3,
+            public: true,
+        }
+    }
+
+    fn draft<'a>(headers: &'a HeaderMap, frames: &'a [Bytes], tags: &'a [String]) -> Draft<'a> {
+        Draft {
+            kind: Kind::Response,
+            meta: meta(),
+            status: StatusCode::OK,
+            key: b"key",
+            variant: b"variant",
+            label: "GET h /",
+            scopes: &[Scope::Named(9), Scope::Named(u32::MAX)],
+            tags,
+            headers,
+            frames,
+        }
+    }
+
+    #[test]
+    fn stamp_and_time_stand_where_the_store_script_reads_them() {
+        let entry = seal(&draft(&HeaderMap::new(), &[], &[])).expect("sealed");
+        assert_eq!(entry.wire()[8..16], 7u64.to_be_bytes());
+        assert_eq!(entry.wire()[16..24], 1_000u64.to_be_bytes());
+    }
+
+    #[test]
+    fn another_version_is_refused() {
+        let mut wire = seal(&draft(&HeaderMap::new(), &[], &[]))
+            .expect("sealed")
+            .wire()
+            .to_vec();
+        wire[4] = VERSION + 1;
+        let sum = checksum(&wire).to_be_bytes();
+        wire[CHECKSUM..HEADER_LEN].copy_from_slice(&sum);
+        assert!(decode(wire.into()).is_none());
+    }
+
+    fn field() -> impl Strategy<Value = (HeaderName, HeaderValue)> {
+        let value = proptest::collection::vec(
+            any::<u8>().prop_filter("field bytes", |b| *b == 9 || (*b >= 32 && *b != 127)),
+            0..20,
+        );
+        ("[a-z][a-z0-9-]{0,12}", value).prop_map(|(name, value)| {
+            (
+                HeaderName::from_bytes(name.as_bytes()).expect("a name"),
+                HeaderValue::from_bytes(&value).expect("a value"),
+            )
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_sealed_is_read_back(
+            fields in proptest::collection::vec(field(), 0..8),
+            frames in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..50), 0..4),
+            tags in proptest::collection::vec(".{0,8}", 0..3),
+        ) {
+            let mut headers = HeaderMap::new();
+            for (name, value) in fields {
+                headers.append(name, value);
+            }
+            headers.remove("age");
+            headers.remove("cache-status");
+            let frames: Vec<Bytes> = frames.into_iter().map(Bytes::from).collect();
+            let sealed = seal(&draft(&headers, &frames, &tags)).expect("sealed");
+            let read = decode(sealed.wire().clone()).expect("decoded");
+            prop_assert_eq!(read.meta, meta());
+            prop_assert_eq!(&read.headers, &sealed.headers);
+            prop_assert_eq!(&read.body, &Bytes::from(frames.concat()));
+            prop_assert_eq!(&*read.key, b"key");
+            prop_assert_eq!(&*read.variant, b"variant");
+            prop_assert_eq!(&read.scopes, &sealed.scopes);
+        }
+
+        #[test]
+        fn one_changed_bit_or_a_cut_is_refused(
+            body in proptest::collection::vec(any::<u8>(), 0..64),
+            at in any::<prop::sample::Index>(),
+            bit in 0..8u8,
+        ) {
+            let wire = seal(&draft(&HeaderMap::new(), &[Bytes::from(body)], &[])).expect("sealed").wire().to_vec();
+            let at = at.index(wire.len());
+            let mut garbled = wire.clone();
+            garbled[at] ^= 1 << bit;
+            prop_assert!(decode(garbled.into()).is_none());
+            prop_assert!(decode(wire[..at].to_vec().into()).is_none());
+        }
+    }
+}

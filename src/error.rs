@@ -1,0 +1,131 @@
+//! Errors, one type per cause.
+
+use std::error::Error;
+use std::fmt;
+
+type Source = Box<dyn Error + Send + Sync>;
+
+/// A setting that cannot be used. [`setting`](Self::setting) names it; neither the message
+/// nor `Debug` shows a secret.
+#[derive(Debug)]
+pub struct ConfigError {
+    setting: &'static str,
+    kind: ConfigErrorKind,
+}
+
+/// What is wrong with a setting.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ConfigErrorKind {
+    /// Below or above what is possible; the text says what is.
+    OutOfRange(&'static str),
+    /// Not of the form it must have; the text says which.
+    Malformed(&'static str),
+    /// A class that has no TTL.
+    UnknownClass,
+    /// A path pattern that cannot be read, or that means the same as another.
+    BadPattern,
+}
+
+impl ConfigError {
+    pub(crate) fn new(setting: &'static str, kind: ConfigErrorKind) -> Self {
+        Self { setting, kind }
+    }
+
+    /// The name of the setting.
+    #[must_use]
+    pub fn setting(&self) -> &'static str {
+        self.setting
+    }
+
+    /// What is wrong with it.
+    #[must_use]
+    pub fn kind(&self) -> &ConfigErrorKind {
+        &self.kind
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "setting `{}`: ", self.setting)?;
+        match self.kind {
+            ConfigErrorKind::OutOfRange(range) => write!(f, "must be {range}"),
+            ConfigErrorKind::Malformed(form) => write!(f, "must be {form}"),
+            ConfigErrorKind::UnknownClass => write!(f, "names a class that has no TTL"),
+            ConfigErrorKind::BadPattern => write!(f, "has a path pattern that cannot be used"),
+        }
+    }
+}
+
+impl Error for ConfigError {}
+
+/// A manual operation on the cache that could not be done.
+#[derive(Debug)]
+pub struct CacheError {
+    kind: CacheErrorKind,
+    source: Option<Source>,
+}
+
+/// Why a manual operation could not be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CacheErrorKind {
+    /// The key is empty or belongs to the cache's own records.
+    InvalidKey,
+    /// The URI has no path, or cannot be read.
+    InvalidUri,
+    /// The value cannot be encoded, or is larger than the largest stored body.
+    InvalidValue,
+    /// The store did not answer in time or refused.
+    Unavailable,
+}
+
+impl CacheError {
+    pub(crate) fn new(kind: CacheErrorKind) -> Self {
+        Self { kind, source: None }
+    }
+
+    pub(crate) fn because(kind: CacheErrorKind, source: impl Into<Source>) -> Self {
+        Self {
+            kind,
+            source: Some(source.into()),
+        }
+    }
+
+    /// Why it could not be done.
+    #[must_use]
+    pub fn kind(&self) -> CacheErrorKind {
+        self.kind
+    }
+}
+
+impl fmt::Display for CacheError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.kind {
+            CacheErrorKind::InvalidKey => "the key is empty or reserved",
+            CacheErrorKind::InvalidUri => "the URI cannot be read",
+            CacheErrorKind::InvalidValue => "the value cannot be stored",
+            CacheErrorKind::Unavailable => "the store is not available",
+        })
+    }
+}
+
+impl Error for CacheError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source.as_ref().map(|s| &**s as _)
+    }
+}
+
+/// Why the shared store gave no answer. Never shown to a caller: a fault is a miss.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// No connection, and none is being made right now.
+    Disconnected,
+    Timeout,
+    /// The stream broke or was garbled.
+    Broken,
+    /// The server refused this command.
+    Refused,
+    /// The record of purges is not one of ours.
+    Foreign,
+}

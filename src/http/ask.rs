@@ -1,0 +1,119 @@
+//! The first steps of a request: is it ours, what is its key, can the local tier answer at
+//! once. Nothing here waits, and a hit allocates nothing but its head.
+
+use super::layer::Shared;
+use super::nested::{Outer, Tell};
+use super::origin::original_uri;
+use crate::clock::Timestamp;
+use crate::entry::Entry;
+use crate::key::{RequestKey, RequestView};
+use crate::policy::admit::{Admitted, admit, authority};
+use crate::policy::fields::Fields;
+use crate::policy::reuse::{Demand, Reuse, reuse};
+use crate::store::Found;
+use http::{HeaderMap, Method, Request};
+use hyper::body::Body;
+use std::sync::Arc;
+
+/// How a request goes on.
+pub(super) enum Begin {
+    Hit(Hit),
+    /// Boxed: it goes where there is waiting anyway.
+    Ask(Box<Ask>),
+    Pass,
+    /// Past this layer, which tells the outer one something.
+    Tell(Tell),
+}
+
+/// A fresh entry of the local tier.
+pub(super) struct Hit {
+    pub(super) entry: Arc<Entry>,
+    pub(super) now: Timestamp,
+    pub(super) head: bool,
+    pub(super) conditional: bool,
+    pub(super) nested: bool,
+}
+
+/// What must be known of a request after it has gone to the handler.
+pub(super) struct Ask {
+    pub(super) key: RequestKey<'static>,
+    /// Where the key stands in tables of this process.
+    pub(super) place: u64,
+    pub(super) headers: HeaderMap,
+    pub(super) demand: Demand,
+    pub(super) head: bool,
+    /// Carries credentials.
+    pub(super) guarded: bool,
+    pub(super) conditional: bool,
+    /// A layer of the same cache stands further out.
+    pub(super) nested: bool,
+}
+
+pub(super) fn begin<B: Body>(shared: &Shared, request: &Request<B>) -> Begin {
+    let outer = request.extensions().get::<Outer>();
+    let nested = outer.is_some_and(|outer| *outer == Outer::of(&shared.cache));
+    if nested && !shared.own {
+        return Begin::Tell(Tell::Hints(shared.hints.clone()));
+    }
+    match admitted(shared, request, nested) {
+        Some(begin) => begin,
+        None if nested => Begin::Tell(Tell::DoNotStore),
+        None => Begin::Pass,
+    }
+}
+
+/// `None`: not ours.
+fn admitted<B: Body>(shared: &Shared, request: &Request<B>, nested: bool) -> Option<Begin> {
+    let (method, headers) = (request.method(), request.headers());
+    if method != Method::GET && method != Method::HEAD {
+        return None;
+    }
+    let cache = &shared.cache.inner;
+    let uri = original_uri(request);
+    let route = cache.config.routes.find(uri.path());
+    if route.is_some_and(|route| route.bypass) {
+        return None;
+    }
+    let view = RequestView {
+        method,
+        uri,
+        headers,
+        extensions: request.extensions(),
+    };
+    if shared.bypass.as_ref().is_some_and(|bypass| bypass(&view)) {
+        return None;
+    }
+    let credentials = shared
+        .credentials
+        .as_ref()
+        .or_else(|| route?.credentials.as_ref())
+        .unwrap_or(&cache.config.credentials);
+    let fields = Fields::of(headers, credentials, &shared.key);
+    let has_content = !request.body().is_end_stream();
+    let guarded = admit(method, &fields, has_content)? == Admitted::Guarded;
+    let key = shared.key.key(authority(uri, &fields)?, &view);
+    let demand = Demand::of(headers, &fields, cache.config.client_directives);
+    let head = method == Method::HEAD;
+    if let Found::Entry(entry) = cache.store.at_once(&key, headers) {
+        let now = cache.clock.now();
+        if reuse(&entry, &demand, guarded, now) == Reuse::Fresh {
+            return Some(Begin::Hit(Hit {
+                entry,
+                now,
+                head,
+                conditional: fields.conditional,
+                nested,
+            }));
+        }
+    }
+    Some(Begin::Ask(Box::new(Ask {
+        place: cache.store.local.place(&key, &[]),
+        key: key.into_owned(),
+        headers: headers.clone(),
+        demand,
+        head,
+        guarded,
+        conditional: fields.conditional,
+        nested,
+    })))
+}

@@ -1,0 +1,99 @@
+//! [`ResponseFuture`].
+
+use super::body::CacheBody;
+use super::nested::Tell;
+use bytes::Buf;
+use http::{Request, Response};
+use hyper::body::Body;
+use pin_project_lite::pin_project;
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use tower::Service;
+use tower::util::Oneshot;
+
+type Slow<ResB, E> = Pin<Box<dyn Future<Output = Result<Response<CacheBody<ResB>>, E>> + Send>>;
+
+pin_project! {
+    /// The answer of a [`CacheService`](crate::CacheService).
+    pub struct ResponseFuture<S, ReqB, ResB>
+    where
+        S: Service<Request<ReqB>>,
+    {
+        #[pin]
+        kind: Kind<S, ReqB, ResB>,
+    }
+}
+
+pin_project! {
+    #[project = KindProj]
+    enum Kind<S, ReqB, ResB>
+    where
+        S: Service<Request<ReqB>>,
+    {
+        /// A hit of the local tier.
+        Ready { response: Option<Response<CacheBody<ResB>>> },
+        /// Not for this layer; an outer one may be told something.
+        Pass { #[pin] future: Oneshot<S, Request<ReqB>>, tell: Option<Tell> },
+        /// Waits for Redis, another request or the handler.
+        Slow { future: Slow<ResB, S::Error> },
+    }
+}
+
+impl<S, ReqB, ResB> ResponseFuture<S, ReqB, ResB>
+where
+    S: Service<Request<ReqB>>,
+{
+    pub(super) fn ready(response: Response<CacheBody<ResB>>) -> Self {
+        let response = Some(response);
+        Self {
+            kind: Kind::Ready { response },
+        }
+    }
+
+    pub(super) fn pass(future: Oneshot<S, Request<ReqB>>, tell: Option<Tell>) -> Self {
+        Self {
+            kind: Kind::Pass { future, tell },
+        }
+    }
+
+    pub(super) fn slow(future: Slow<ResB, S::Error>) -> Self {
+        Self {
+            kind: Kind::Slow { future },
+        }
+    }
+}
+
+impl<S, ReqB, ResB> Future for ResponseFuture<S, ReqB, ResB>
+where
+    S: Service<Request<ReqB>, Response = Response<ResB>>,
+    ResB: Body<Data: Buf>,
+{
+    type Output = Result<Response<CacheBody<ResB>>, S::Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project().kind.project() {
+            KindProj::Ready { response } => match response.take() {
+                Some(response) => Poll::Ready(Ok(response)),
+                None => Poll::Pending,
+            },
+            KindProj::Pass { future, tell } => {
+                let mut response = ready!(future.poll(cx))?.map(CacheBody::pass);
+                if let Some(tell) = tell.take() {
+                    tell.put(&mut response);
+                }
+                Poll::Ready(Ok(response))
+            }
+            KindProj::Slow { future } => future.as_mut().poll(cx),
+        }
+    }
+}
+
+impl<S, ReqB, ResB> fmt::Debug for ResponseFuture<S, ReqB, ResB>
+where
+    S: Service<Request<ReqB>>,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseFuture").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,142 @@
+//! [`CacheLayer`].
+
+use super::nested::Hints;
+use super::service::CacheService;
+use crate::cache::Cache;
+use crate::config::CacheConfig;
+use crate::key::{KeyRules, RequestView};
+use crate::policy::Credentials;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+use tower_layer::Layer;
+
+type BypassFn = dyn Fn(&RequestView<'_>) -> bool + Send + Sync;
+
+/// Caches the responses of the service it wraps. Cheap to clone.
+///
+/// Several layers of one cache may be nested. The outermost stores; an inner one that has
+/// only [`ttl`](Self::ttl), [`override_ttl`](Self::override_ttl) or [`class`](Self::class)
+/// hands these outward. An inner one with [`key`](Self::key), [`bypass`](Self::bypass) or
+/// [`credentials`](Self::credentials) of its own caches by itself, and the outer does not
+/// store what passes it.
+#[derive(Clone)]
+pub struct CacheLayer {
+    pub(super) shared: Arc<Shared>,
+}
+
+#[derive(Clone)]
+pub(super) struct Shared {
+    pub(super) cache: Cache,
+    pub(super) hints: Hints,
+    pub(super) key: KeyRules,
+    pub(super) credentials: Option<Credentials>,
+    pub(super) bypass: Option<Arc<BypassFn>>,
+    /// Has rules that count before the handler runs.
+    pub(super) own: bool,
+}
+
+impl CacheLayer {
+    /// A cache of its own with these settings, and a layer of it. Never fails and never
+    /// waits: Redis is connected to in the background, at once inside a runtime, else at
+    /// the first call or [`Cache::start`].
+    #[must_use]
+    pub fn new(config: CacheConfig) -> Self {
+        Self::of(Cache::new(config))
+    }
+
+    pub(crate) fn of(cache: Cache) -> Self {
+        let key = cache.inner.config.key.clone();
+        Self {
+            shared: Arc::new(Shared {
+                cache,
+                hints: Hints::default(),
+                key,
+                credentials: None,
+                bypass: None,
+                own: false,
+            }),
+        }
+    }
+
+    /// The cache behind the layer.
+    #[must_use]
+    pub fn cache(&self) -> Cache {
+        self.shared.cache.clone()
+    }
+
+    /// How long a response stays fresh that does not say so itself.
+    #[must_use]
+    pub fn ttl(self, ttl: Duration) -> Self {
+        self.with(|shared| shared.hints.ttl = Some(ttl))
+    }
+
+    /// How long a response stays fresh, whatever its `Cache-Control` or `Expires` says. Not
+    /// against `no-store`, `private` or the credentials rule.
+    #[must_use]
+    pub fn override_ttl(self, ttl: Duration) -> Self {
+        self.with(|shared| shared.hints.override_ttl = Some(ttl))
+    }
+
+    /// The data class, whose TTL applies where nothing nearer says one. A class that has no
+    /// TTL has the default one.
+    #[must_use]
+    pub fn class(self, class: impl AsRef<str>) -> Self {
+        self.with(|shared| shared.hints.class = Some(class.as_ref().into()))
+    }
+
+    /// Which parts of a request make its key here, in place of the cache's rules.
+    #[must_use]
+    pub fn key(self, rules: KeyRules) -> Self {
+        self.shared.cache.inner.know_rules(&rules);
+        self.with(|shared| {
+            shared.key = rules;
+            shared.own = true;
+        })
+    }
+
+    /// Which request fields count as credentials here, in place of the cache's rule.
+    #[must_use]
+    pub fn credentials(self, rule: Credentials) -> Self {
+        self.with(|shared| {
+            shared.credentials = Some(rule);
+            shared.own = true;
+        })
+    }
+
+    /// Requests for which `f` is true are left alone. It runs for every GET and HEAD, so it
+    /// should be quick.
+    #[must_use]
+    pub fn bypass(self, f: impl Fn(&RequestView<'_>) -> bool + Send + Sync + 'static) -> Self {
+        self.with(|shared| {
+            shared.bypass = Some(Arc::new(f));
+            shared.own = true;
+        })
+    }
+
+    fn with(self, change: impl FnOnce(&mut Shared)) -> Self {
+        let mut shared = Arc::unwrap_or_clone(self.shared);
+        change(&mut shared);
+        Self {
+            shared: Arc::new(shared),
+        }
+    }
+}
+
+impl<S> Layer<S> for CacheLayer {
+    type Service = CacheService<S>;
+
+    fn layer(&self, inner: S) -> CacheService<S> {
+        CacheService::new(inner, self.shared.clone())
+    }
+}
+
+impl fmt::Debug for CacheLayer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CacheLayer")
+            .field("hints", &self.shared.hints)
+            .field("key", &self.shared.key)
+            .field("own", &self.shared.own)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,38 @@
+//! Hit-for-miss: keys whose answers could not be stored, so that nobody waits for one.
+//!
+//! A mark stops waiting, and nothing else: such a key is looked up and stored as ever.
+
+use crate::clock::Timestamp;
+use quick_cache::sync::Cache;
+use std::time::Duration;
+
+/// Keys remembered, the least used forgotten first.
+const MARKS: usize = 10_000;
+
+pub(crate) struct Marks {
+    until: Cache<u64, Timestamp>,
+    time: Duration,
+}
+
+impl Marks {
+    pub(crate) fn new(time: Duration) -> Self {
+        Self {
+            until: Cache::new(MARKS),
+            time,
+        }
+    }
+
+    pub(crate) fn set(&self, place: u64, now: Timestamp) {
+        if !self.time.is_zero() {
+            self.until.insert(place, now.after(self.time));
+        }
+    }
+
+    pub(crate) fn clear(&self, place: u64) {
+        self.until.remove(&place);
+    }
+
+    pub(crate) fn is_set(&self, place: u64, now: Timestamp) -> bool {
+        self.until.get(&place).is_some_and(|until| now < until)
+    }
+}

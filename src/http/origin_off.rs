@@ -1,0 +1,7 @@
+//! Without the feature `axum` the URI is the request's own.
+
+use http::{Request, Uri};
+
+pub(super) fn original_uri<B>(request: &Request<B>) -> &Uri {
+    request.uri()
+}

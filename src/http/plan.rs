@@ -1,0 +1,105 @@
+//! What will be stored when a body completes.
+
+use crate::cache::Inner;
+use crate::clock::Timestamp;
+use crate::entry::{Draft, Kind, Meta, seal};
+use crate::flight::Landing;
+use crate::http::Shown;
+use crate::key::{RequestKey, uri_scopes};
+use crate::stamp::Scope;
+use bytes::Bytes;
+use http::header::{DATE, ETAG};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use sha2::{Digest, Sha256};
+use std::sync::Arc;
+
+/// A response whose head is known, to be stored if its body completes.
+pub(crate) struct Plan {
+    pub(super) cache: Arc<Inner>,
+    pub(super) key: RequestKey<'static>,
+    pub(super) place: u64,
+    pub(super) label: String,
+    pub(super) meta: Meta,
+    /// Whether the stamp is known. Without one nothing is stored; followers are served.
+    pub(super) stamped: bool,
+    pub(super) status: StatusCode,
+    /// End-to-end fields only.
+    pub(super) headers: HeaderMap,
+    pub(super) vary: Vec<HeaderName>,
+    pub(super) variant: Vec<u8>,
+    /// Bytes of the largest body that is stored.
+    pub(super) limit: u64,
+    /// Keeps the flight open until the entry is stored, or will not be.
+    pub(super) landing: Option<Landing<Shown>>,
+    /// For the `ETag`, where one is to be made.
+    pub(super) digest: Option<Sha256>,
+}
+
+impl Plan {
+    /// Sees the next bytes of the body.
+    pub(super) fn see(&mut self, data: &Bytes) {
+        if let Some(digest) = &mut self.digest {
+            digest.update(data);
+        }
+    }
+
+    /// The body is not worth waiting for.
+    pub(super) fn abandon(self) {
+        self.cache.marks.set(self.place, self.cache.clock.now());
+    }
+
+    /// The body is complete.
+    pub(super) fn store(mut self, frames: &[Bytes]) {
+        if !self.stamped {
+            return;
+        }
+        if let Some(etag) = self.digest.take().and_then(etag) {
+            self.headers.insert(ETAG, etag);
+        }
+        let now = self.cache.clock.now();
+        if let Some(date) = date(self.meta.stored_at)
+            && !self.headers.contains_key(DATE)
+        {
+            self.headers.insert(DATE, date);
+        }
+        let entry = seal(&Draft {
+            kind: Kind::Response,
+            meta: self.meta,
+            status: self.status,
+            key: &self.key.to_bytes(),
+            variant: &self.variant,
+            label: &self.label,
+            scopes: &self.scopes(),
+            tags: &[],
+            headers: &self.headers,
+            frames,
+        });
+        if let Some(entry) = entry {
+            self.cache.marks.clear(self.place);
+            self.cache
+                .store
+                .insert(&self.key, Arc::new(entry), &self.vary, now);
+        }
+        // Only now: who comes after the flight finds the entry.
+        drop(self.landing.take());
+    }
+
+    fn scopes(&self) -> [Scope; 2] {
+        uri_scopes(&self.key)
+    }
+}
+
+/// A strong entity tag from the bytes of the body (RFC 9110 §8.8.3).
+fn etag(digest: Sha256) -> Option<HeaderValue> {
+    let mut tag = String::from("\"");
+    for byte in &digest.finalize()[..16] {
+        let _ = std::fmt::Write::write_fmt(&mut tag, format_args!("{byte:02x}"));
+    }
+    tag.push('"');
+    HeaderValue::try_from(tag).ok()
+}
+
+/// RFC 9110 §6.6.1: who stores a response without `Date` adds the time it came.
+fn date(received: Timestamp) -> Option<HeaderValue> {
+    HeaderValue::try_from(httpdate::fmt_http_date(received.to_system_time())).ok()
+}

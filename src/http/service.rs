@@ -1,0 +1,90 @@
+//! [`CacheService`].
+
+use super::ask::{Begin, begin};
+use super::body::CacheBody;
+use super::fetch::answer;
+use super::future::ResponseFuture;
+use super::layer::Shared;
+use super::nested::Tell;
+use super::reply;
+use crate::observe::Event;
+use bytes::Buf;
+use http::{Request, Response};
+use hyper::body::Body;
+use std::fmt;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use tower::Service;
+use tower::util::ServiceExt;
+
+/// A service whose responses are cached. It is always ready: a hit waits for nothing, and a
+/// miss waits for its own clone of the handler.
+#[derive(Clone)]
+pub struct CacheService<S> {
+    inner: S,
+    shared: Arc<Shared>,
+}
+
+impl<S> CacheService<S> {
+    pub(super) fn new(inner: S, shared: Arc<Shared>) -> Self {
+        Self { inner, shared }
+    }
+}
+
+impl<S, ReqB, ResB> Service<Request<ReqB>> for CacheService<S>
+where
+    S: Service<Request<ReqB>, Response = Response<ResB>, Future: Send + 'static>
+        + Clone
+        + Send
+        + 'static,
+    ReqB: Body + Send + 'static,
+    ResB: Body<Data: Buf> + Send + 'static,
+{
+    type Response = Response<CacheBody<ResB>>;
+    type Error = S::Error;
+    type Future = ResponseFuture<S, ReqB, ResB>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<ReqB>) -> Self::Future {
+        let cache = &self.shared.cache.inner;
+        match begin(&self.shared, &request) {
+            Begin::Hit(hit) => {
+                cache.observer.count(Event::LocalHit);
+                let conditional = hit.conditional.then(|| request.headers());
+                let mut response = reply::hit(&hit.entry, hit.now, hit.head, conditional);
+                if hit.nested {
+                    Tell::DoNotStore.put(&mut response);
+                }
+                ResponseFuture::ready(response)
+            }
+            Begin::Ask(ask) if tokio::runtime::Handle::try_current().is_ok() => {
+                cache.start();
+                let handler = self.inner.clone();
+                ResponseFuture::slow(Box::pin(answer(
+                    self.shared.clone(),
+                    handler,
+                    request,
+                    *ask,
+                )))
+            }
+            Begin::Ask(_) | Begin::Pass => {
+                cache.observer.count(Event::Passed);
+                ResponseFuture::pass(self.inner.clone().oneshot(request), None)
+            }
+            Begin::Tell(tell) => {
+                ResponseFuture::pass(self.inner.clone().oneshot(request), Some(tell))
+            }
+        }
+    }
+}
+
+impl<S: fmt::Debug> fmt::Debug for CacheService<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CacheService")
+            .field("inner", &self.inner)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,200 @@
+//! What makes two requests the same: the key of a request, its names in Redis, its scopes.
+//!
+//! A key is the authority, the original path and the query, and whatever [`KeyRules`] add.
+//! In memory keys are found by a hash keyed per process and then compared whole, so that
+//! nobody can choose a collision. Only when Redis is asked are SHA-256 names made.
+
+mod names;
+mod rules;
+
+pub(crate) use names::{Names, Namespace, key_scope, uri_scopes};
+pub use rules::{KeyRules, RequestView};
+pub(crate) use rules::{UriRules, cookies, wildcard};
+
+use http::{HeaderMap, HeaderName};
+use std::borrow::Cow;
+use std::hash::Hasher;
+
+/// The key of one request, borrowed from it where nothing had to be changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RequestKey<'a> {
+    /// Lower case; empty where the rules leave it out or the request has none.
+    pub(crate) authority: Cow<'a, str>,
+    pub(crate) path: Cow<'a, str>,
+    /// `None` is not the empty query.
+    pub(crate) query: Option<Cow<'a, str>>,
+    /// Chosen headers, cookies and the closure's answer, in an encoding that is injective.
+    pub(crate) extras: Vec<u8>,
+}
+
+impl RequestKey<'_> {
+    /// The key's bytes, piece by piece; distinct keys give distinct streams.
+    fn pieces(&self, mut take: impl FnMut(&[u8])) {
+        let (flag, query) = match &self.query {
+            None => (0, ""),
+            Some(query) => (1, &**query),
+        };
+        let mut lengths = [0; 13];
+        lengths[0] = flag;
+        lengths[1..5].copy_from_slice(&length(self.authority.len()));
+        lengths[5..9].copy_from_slice(&length(self.path.len()));
+        lengths[9..13].copy_from_slice(&length(query.len()));
+        take(&lengths);
+        take(self.authority.as_bytes());
+        take(self.path.as_bytes());
+        take(query.as_bytes());
+        take(&self.extras);
+    }
+
+    /// The same key, bound to no request.
+    pub(crate) fn into_owned(self) -> RequestKey<'static> {
+        RequestKey {
+            authority: Cow::Owned(self.authority.into_owned()),
+            path: Cow::Owned(self.path.into_owned()),
+            query: self.query.map(|query| Cow::Owned(query.into_owned())),
+            extras: self.extras,
+        }
+    }
+
+    /// The whole key as bytes, to be kept.
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        let len = 13 + self.authority.len() + self.path.len() + self.extras.len();
+        let query = self.query.as_ref().map_or(0, |q| q.len());
+        let mut bytes = Vec::with_capacity(len + query);
+        self.pieces(|piece| bytes.extend_from_slice(piece));
+        bytes
+    }
+
+    /// Whether `stored`, made by [`to_bytes`](Self::to_bytes), is this key, all of it.
+    pub(crate) fn matches(&self, stored: &[u8]) -> bool {
+        let mut rest = Some(stored);
+        self.pieces(|piece| rest = rest.and_then(|r| r.strip_prefix(piece)));
+        rest.is_some_and(<[u8]>::is_empty)
+    }
+
+    /// Feeds the key to a keyed hasher.
+    pub(crate) fn hash_into(&self, hasher: &mut impl Hasher) {
+        self.pieces(|piece| hasher.write(piece));
+    }
+}
+
+fn length(len: usize) -> [u8; 4] {
+    u32::try_from(len).unwrap_or(u32::MAX).to_be_bytes()
+}
+
+/// The request fields that a response's `Vary` names, with the values that selected it, in
+/// an encoding that is injective: an absent field is not an empty one.
+///
+/// The lines of a field are joined as RFC 9110 §5.2 says, and white space around commas is
+/// left out (RFC 9111 §4.1 allows to normalise so).
+pub(crate) fn variant_bytes(names: &[HeaderName], headers: &HeaderMap) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for name in names {
+        put(&mut bytes, name.as_str().as_bytes());
+        put_field(&mut bytes, name, headers);
+    }
+    bytes
+}
+
+fn put_field(bytes: &mut Vec<u8>, name: &HeaderName, headers: &HeaderMap) {
+    if !headers.contains_key(name) {
+        bytes.push(0);
+        return;
+    }
+    let mut value = Vec::new();
+    for line in headers.get_all(name) {
+        for item in line.as_bytes().split(|b| *b == b',') {
+            if !value.is_empty() {
+                value.push(b',');
+            }
+            value.extend_from_slice(item.trim_ascii());
+        }
+    }
+    bytes.push(1);
+    put(bytes, &value);
+}
+
+fn put(bytes: &mut Vec<u8>, part: &[u8]) {
+    bytes.extend_from_slice(&length(part.len()));
+    bytes.extend_from_slice(part);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+    use proptest::prelude::*;
+
+    fn key<'a>(authority: &'a str, path: &'a str, query: Option<&'a str>) -> RequestKey<'a> {
+        RequestKey {
+            authority: authority.into(),
+            path: path.into(),
+            query: query.map(Into::into),
+            extras: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_key_matches_itself_alone() {
+        let keys = [
+            key("a", "/b", None),
+            key("a", "/b", Some("")),
+            key("a/b", "", None),
+            key("a", "/b?", None),
+            key("", "a/b", None),
+            key("a", "/b", Some("c")),
+            key("a", "/bc", Some("")),
+            RequestKey {
+                extras: vec![0],
+                ..key("a", "/b", None)
+            },
+        ];
+        for (i, a) in keys.iter().enumerate() {
+            for (j, b) in keys.iter().enumerate() {
+                assert_eq!(a.matches(&b.to_bytes()), i == j, "{a:?} {b:?}");
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn distinct_parts_give_distinct_bytes(
+            a in (".{0,6}", "[/%?&=:a\\x00]{0,8}", proptest::option::of("[/%?&=:a]{0,8}"), proptest::collection::vec(any::<u8>(), 0..4)),
+            b in (".{0,6}", "[/%?&=:a\\x00]{0,8}", proptest::option::of("[/%?&=:a]{0,8}"), proptest::collection::vec(any::<u8>(), 0..4)),
+        ) {
+            let make = |p: &(String, String, Option<String>, Vec<u8>)| RequestKey {
+                authority: p.0.clone().into(),
+                path: p.1.clone().into(),
+                query: p.2.clone().map(Into::into),
+                extras: p.3.clone(),
+            }.to_bytes();
+            prop_assert_eq!(a == b, make(&a) == make(&b));
+        }
+    }
+
+    fn headers(lines: &[(&'static str, &'static str)]) -> HeaderMap {
+        lines
+            .iter()
+            .map(|(n, v)| (HeaderName::from_static(n), HeaderValue::from_static(v)))
+            .fold(HeaderMap::new(), |mut map, (n, v)| {
+                map.append(n, v);
+                map
+            })
+    }
+
+    #[test]
+    fn equivalent_fields_are_one_variant() {
+        let names = [HeaderName::from_static("accept")];
+        let one = variant_bytes(&names, &headers(&[("accept", "a , b")]));
+        assert_eq!(one, variant_bytes(&names, &headers(&[("accept", "a,b")])));
+        let lines = headers(&[("accept", "a"), ("accept", "b")]);
+        assert_eq!(one, variant_bytes(&names, &lines));
+    }
+
+    #[test]
+    fn an_absent_field_is_not_an_empty_one() {
+        let names = [HeaderName::from_static("accept")];
+        let empty = variant_bytes(&names, &headers(&[("accept", "")]));
+        assert_ne!(empty, variant_bytes(&names, &HeaderMap::new()));
+    }
+}

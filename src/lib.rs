@@ -1,0 +1,63 @@
+//! A tower middleware that caches HTTP responses in Redis and in memory, safely, on many
+//! instances at once.
+//!
+//! ```
+//! use axum::{Router, body::Body, http::Request, routing::get};
+//! use neuralblitz_cache::{CacheConfig, CacheLayer};
+//! use tower::ServiceExt;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let layer = CacheLayer::new(CacheConfig::default());
+//! let app = Router::new()
+//!     .route("/slow", get(|| async { "computed" }))
+//!     .layer(layer);
+//!
+//! let ask = || Request::get("/slow").body(Body::empty());
+//! let first = app.clone().oneshot(ask()?).await?;
+//! assert_eq!(first.headers()["cache-status"], "neuralblitz-cache; fwd=uri-miss; stored");
+//! axum::body::to_bytes(first.into_body(), 1024).await?;
+//!
+//! let second = app.oneshot(ask()?).await?;
+//! let status = second.headers()["cache-status"].to_str()?;
+//! assert!(status.starts_with("neuralblitz-cache; hit; ttl="));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Features
+//!
+//! | feature | default | adds |
+//! |---|---|---|
+//! | `redis` | yes | the shared tier |
+//! | `axum` | yes | the original path inside `nest`; without it a layer inside a nest sees the stripped one, and two nests with equal inner paths would share entries |
+//! | `testing` | | entry points for fuzzing; no part of the interface |
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod cache;
+mod clock;
+mod config;
+mod entry;
+mod error;
+mod flight;
+mod http;
+mod key;
+mod observe;
+mod policy;
+mod purge;
+mod stamp;
+mod store;
+mod sync;
+#[cfg(feature = "testing")]
+#[doc(hidden)]
+pub mod testing;
+mod values;
+
+pub use cache::{Cache, Mode, Stats};
+pub use config::{CacheConfig, CacheConfigBuilder, RedisConfig, Route};
+pub use error::{CacheError, CacheErrorKind, ConfigError, ConfigErrorKind};
+pub use http::{BodyError, CacheBody, CacheLayer, CacheService, CacheTtl, ResponseFuture};
+pub use key::{KeyRules, RequestView};
+pub use policy::{ClientDirectives, Credentials};
+pub use purge::Purged;

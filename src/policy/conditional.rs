@@ -1,0 +1,156 @@
+//! Conditional requests, answered from what is stored (RFC 9111 §4.3.2, RFC 9110 §13).
+
+use super::ttl::date;
+use crate::clock::Timestamp;
+use http::header::{ETAG, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED};
+use http::{HeaderMap, HeaderName};
+
+/// Whether a 304 answers the request: what the client has is what is `selected`.
+///
+/// `If-None-Match` goes before `If-Modified-Since` (RFC 9110 §13.2.2) and compares weakly
+/// (§13.1.2). Without `Last-Modified` the time since which nothing changed is `received`
+/// (RFC 9111 §4.3.2).
+pub(crate) fn not_modified(request: &HeaderMap, selected: &HeaderMap, received: Timestamp) -> bool {
+    if request.contains_key(IF_NONE_MATCH) {
+        let etag = selected.get(ETAG).and_then(|tag| opaque(tag.as_bytes()));
+        return request
+            .get_all(IF_NONE_MATCH)
+            .iter()
+            .any(|line| list_matches(line.as_bytes(), etag));
+    }
+    let Some(since) = date(request, &IF_MODIFIED_SINCE) else {
+        return false;
+    };
+    let modified = date(selected, &LAST_MODIFIED).unwrap_or(received);
+    // Dates on the wire are whole seconds.
+    modified.0 / 1000 <= since.0 / 1000
+}
+
+/// The tag without `W/`, quotes kept: weak comparison (RFC 9110 §8.8.3.2).
+fn opaque(tag: &[u8]) -> Option<&[u8]> {
+    let tag = tag.strip_prefix(b"W/").unwrap_or(tag);
+    (tag.len() >= 2 && tag.starts_with(b"\"") && tag.ends_with(b"\"")).then_some(tag)
+}
+
+/// A list of entity tags, in which commas may stand inside a tag; or `*`.
+fn list_matches(list: &[u8], etag: Option<&[u8]>) -> bool {
+    if list.trim_ascii() == b"*" {
+        return true;
+    }
+    let mut rest = list;
+    while let Some(start) = rest.iter().position(|b| *b == b'"') {
+        let Some(len) = rest[start + 1..].iter().position(|b| *b == b'"') else {
+            return false;
+        };
+        let end = start + len + 2;
+        if etag == Some(&rest[start..end]) {
+            return true;
+        }
+        rest = &rest[end..];
+    }
+    false
+}
+
+/// Makes a stored head that of a 304: what describes the content goes, all else stays
+/// (RFC 9110 §15.4.5).
+pub(crate) fn keep_for_304(headers: &mut HeaderMap) {
+    let has_etag = headers.contains_key(ETAG);
+    let gone: Vec<HeaderName> = headers
+        .keys()
+        .filter(|name| describes_content(name) || (has_etag && **name == LAST_MODIFIED))
+        .cloned()
+        .collect();
+    for name in gone {
+        headers.remove(name);
+    }
+}
+
+fn describes_content(name: &HeaderName) -> bool {
+    matches!(
+        name.as_str(),
+        "content-length"
+            | "content-type"
+            | "content-encoding"
+            | "content-language"
+            | "content-range"
+            | "transfer-encoding"
+            | "trailer"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    fn map(lines: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines {
+            headers.append(*name, HeaderValue::from_static(value));
+        }
+        headers
+    }
+
+    const OLD: &str = "Sun, 06 Nov 1994 08:49:36 GMT";
+    const SAME: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
+    const RECEIVED: Timestamp = Timestamp(784_111_777_500);
+
+    #[test]
+    fn tags_decide_before_dates() {
+        let stored = map(&[("etag", "\"a,b\""), ("last-modified", SAME)]);
+        let check =
+            |lines: &[(&'static str, &'static str)]| not_modified(&map(lines), &stored, RECEIVED);
+        assert!(check(&[("if-none-match", "\"a,b\"")]));
+        assert!(check(&[("if-none-match", "W/\"a,b\"")]));
+        assert!(check(&[("if-none-match", "\"x\", \"a,b\"")]));
+        assert!(check(&[
+            ("if-none-match", "\"x\""),
+            ("if-none-match", "\"a,b\"")
+        ]));
+        assert!(check(&[("if-none-match", "*")]));
+        assert!(!check(&[("if-none-match", "\"a\"")]));
+        assert!(!check(&[("if-none-match", "a,b")]));
+        assert!(!check(&[
+            ("if-none-match", "\"x\""),
+            ("if-modified-since", SAME)
+        ]));
+        assert!(!check(&[]));
+    }
+
+    #[test]
+    fn dates_decide_without_tags() {
+        let check = |stored: &[(&'static str, &'static str)], since| {
+            not_modified(
+                &map(&[("if-modified-since", since)]),
+                &map(stored),
+                RECEIVED,
+            )
+        };
+        assert!(check(&[("last-modified", SAME)], SAME));
+        assert!(!check(&[("last-modified", SAME)], OLD));
+        assert!(check(&[], SAME));
+        assert!(!check(&[], OLD));
+        assert!(!check(&[("last-modified", OLD)], "yesterday"));
+    }
+
+    #[test]
+    fn a_304_keeps_what_does_not_describe_content() {
+        let mut headers = map(&[
+            ("content-type", "a/b"),
+            ("content-length", "3"),
+            ("content-location", "/x"),
+            ("etag", "\"a\""),
+            ("last-modified", SAME),
+            ("vary", "accept"),
+            ("access-control-allow-origin", "*"),
+        ]);
+        keep_for_304(&mut headers);
+        let kept = [
+            ("content-location", "/x"),
+            ("etag", "\"a\""),
+            ("vary", "accept"),
+            ("access-control-allow-origin", "*"),
+        ];
+        assert_eq!(headers, map(&kept));
+    }
+}

@@ -1,0 +1,127 @@
+//! One pass over a request's fields, so that a hit need not ask for each by name.
+
+use super::credentials::Credentials;
+use crate::key::KeyRules;
+use http::{HeaderMap, HeaderValue};
+
+/// What a request's fields say that matters here.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Fields<'a> {
+    /// The last `Host`.
+    pub(crate) host: Option<&'a HeaderValue>,
+    pub(crate) hosts: usize,
+    /// `Upgrade`: not for a cache.
+    pub(crate) upgrade: bool,
+    /// `Range`, or a precondition that only the origin can judge.
+    pub(crate) partial: bool,
+    /// `If-None-Match` or `If-Modified-Since`.
+    pub(crate) conditional: bool,
+    /// `Cache-Control` or `Pragma`.
+    pub(crate) directives: bool,
+    /// A field that says who is asking.
+    pub(crate) credential: bool,
+}
+
+impl<'a> Fields<'a> {
+    pub(crate) fn of(headers: &'a HeaderMap, credentials: &Credentials, key: &KeyRules) -> Self {
+        let mut fields = Self::default();
+        for (name, value) in headers {
+            match name.as_str() {
+                "host" => {
+                    fields.host = Some(value);
+                    fields.hosts += 1;
+                }
+                "upgrade" => fields.upgrade = true,
+                "range" | "if-range" | "if-match" | "if-unmodified-since" => fields.partial = true,
+                "if-none-match" | "if-modified-since" => fields.conditional = true,
+                "cache-control" | "pragma" => fields.directives = true,
+                _ => {}
+            }
+            fields.credential |= credentials.counts(name, headers, key);
+        }
+        fields
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::header::{AUTHORIZATION, HOST};
+
+    fn fields(lines: &[(&'static str, &'static str)], rule: &Credentials) -> bool {
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines {
+            headers.append(*name, HeaderValue::from_static(value));
+        }
+        Fields::of(&headers, rule, &KeyRules::new()).credential
+    }
+
+    #[test]
+    fn the_four_default_fields_are_credentials() {
+        let rule = Credentials::default();
+        for name in [
+            "authorization",
+            "proxy-authorization",
+            "cookie",
+            "x-api-key",
+        ] {
+            assert!(fields(&[(name, "a=b")], &rule), "{name}");
+        }
+        assert!(!fields(&[("accept", "a")], &rule));
+        assert!(!fields(
+            &[("authorization", "a")],
+            &rule.ignore(&AUTHORIZATION)
+        ));
+    }
+
+    #[test]
+    fn cookies_count_unless_all_are_ignored() {
+        let rule = Credentials::default().ignore_cookies(["_ga*", "theme"]);
+        assert!(!fields(&[("cookie", "_ga_1=x; theme=dark")], &rule));
+        assert!(!fields(
+            &[("cookie", "_ga=x"), ("cookie", "theme=dark;")],
+            &rule
+        ));
+        assert!(fields(&[("cookie", "_ga=x; sid=1")], &rule));
+        assert!(fields(&[("cookie", "_ga=x"), ("cookie", "sid=1")], &rule));
+        assert!(fields(&[("cookie", "=sid")], &rule));
+    }
+
+    #[test]
+    fn what_is_in_the_key_is_no_credential() {
+        let credential = |key: KeyRules, name: &'static str, value: &'static str| {
+            let headers = HeaderMap::from_iter([(
+                http::HeaderName::from_static(name),
+                HeaderValue::from_static(value),
+            )]);
+            Fields::of(&headers, &Credentials::default(), &key).credential
+        };
+        assert!(!credential(
+            KeyRules::new().header(AUTHORIZATION),
+            "authorization",
+            "a"
+        ));
+        assert!(credential(
+            KeyRules::new().header(AUTHORIZATION),
+            "cookie",
+            "a=b"
+        ));
+        assert!(!credential(KeyRules::new().cookie("a"), "cookie", "a=b"));
+        assert!(credential(
+            KeyRules::new().cookie("a"),
+            "cookie",
+            "a=b; sid=1"
+        ));
+    }
+
+    #[test]
+    fn hosts_are_counted() {
+        let mut headers = HeaderMap::new();
+        headers.append(HOST, HeaderValue::from_static("a"));
+        headers.append(HOST, HeaderValue::from_static("b"));
+        assert_eq!(
+            Fields::of(&headers, &Credentials::none(), &KeyRules::new()).hosts,
+            2
+        );
+    }
+}

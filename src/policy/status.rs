@@ -1,0 +1,185 @@
+//! `Cache-Status` (RFC 9211), written for the members that this cache can have.
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, header::CACHE_STATUS};
+
+/// The name this cache goes by, an sf-token.
+pub(crate) const NAME: &str = "neuralblitz-cache";
+
+/// Why a request went forward (§2.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Forwarded {
+    /// Nothing is stored for this URI.
+    UriMiss,
+    /// Something is stored, but not for these fields.
+    VaryMiss,
+    Stale,
+    /// The request asked for it.
+    Request,
+    /// The request carries credentials.
+    Bypass,
+}
+
+/// What became of the response (§2.3 to §2.5).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Fate {
+    /// It will be stored if it completes.
+    pub(crate) stored: bool,
+    /// It was fetched together with another request.
+    pub(crate) collapsed: bool,
+}
+
+/// The member for a response that was forwarded. All are static: nothing is allocated.
+pub(crate) fn forwarded(reason: Forwarded, fate: Fate) -> HeaderValue {
+    macro_rules! member {
+        ($reason:literal) => {
+            match (fate.stored, fate.collapsed) {
+                (false, false) => concat!("neuralblitz-cache; fwd=", $reason),
+                (true, false) => concat!("neuralblitz-cache; fwd=", $reason, "; stored"),
+                (false, true) => concat!("neuralblitz-cache; fwd=", $reason, "; collapsed"),
+                (true, true) => concat!("neuralblitz-cache; fwd=", $reason, "; stored; collapsed"),
+            }
+        };
+    }
+    HeaderValue::from_static(match reason {
+        Forwarded::UriMiss => member!("uri-miss"),
+        Forwarded::VaryMiss => member!("vary-miss"),
+        Forwarded::Stale => member!("stale"),
+        Forwarded::Request => member!("request"),
+        Forwarded::Bypass => member!("bypass"),
+    })
+}
+
+/// Puts our member behind those of caches further up (§2).
+pub(crate) fn append(headers: &mut HeaderMap, member: HeaderValue) {
+    headers.append(CACHE_STATUS, member);
+}
+
+/// `Age` and `Cache-Status` of a hit, both from one allocation.
+pub(crate) fn hit(
+    age: u64,
+    ttl: u64,
+    upstream: Option<&HeaderValue>,
+) -> (HeaderValue, HeaderValue) {
+    if let Some(upstream) = upstream {
+        return hit_behind(age, ttl, upstream);
+    }
+    let mut text = Text::default();
+    text.digits(age);
+    let split = text.len;
+    text.push(NAME.as_bytes());
+    text.push(b"; hit; ttl=");
+    text.digits(ttl);
+    let end = text.len;
+    let bytes = Bytes::from_owner(text);
+    (value(bytes.slice(..split)), value(bytes.slice(split..end)))
+}
+
+fn hit_behind(age: u64, ttl: u64, upstream: &HeaderValue) -> (HeaderValue, HeaderValue) {
+    let mut status = upstream.as_bytes().to_vec();
+    status.extend_from_slice(format!(", {NAME}; hit; ttl={ttl}").as_bytes());
+    (HeaderValue::from(age), value(status.into()))
+}
+
+fn value(bytes: Bytes) -> HeaderValue {
+    HeaderValue::from_maybe_shared(bytes).unwrap_or(HeaderValue::from_static(NAME))
+}
+
+/// Room for two numbers of twenty digits and the fixed part.
+struct Text {
+    bytes: [u8; 72],
+    len: usize,
+}
+
+impl Default for Text {
+    fn default() -> Self {
+        Self {
+            bytes: [0; 72],
+            len: 0,
+        }
+    }
+}
+
+impl AsRef<[u8]> for Text {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+}
+
+impl Text {
+    fn push(&mut self, part: &[u8]) {
+        self.bytes[self.len..self.len + part.len()].copy_from_slice(part);
+        self.len += part.len();
+    }
+
+    fn digits(&mut self, mut n: u64) {
+        let mut digits = [0; 20];
+        let mut start = digits.len();
+        loop {
+            start -= 1;
+            digits[start] = b'0' + u8::try_from(n % 10).unwrap_or(0);
+            n /= 10;
+            if n == 0 {
+                break;
+            }
+        }
+        self.push(&digits[start..]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sfv::{BareItem, ListEntry, Parser};
+
+    fn parse(value: &HeaderValue) -> Vec<(String, Vec<(String, String)>)> {
+        let list: sfv::List = Parser::new(value.as_bytes()).parse().expect("a list");
+        list.into_iter()
+            .map(|entry| match entry {
+                ListEntry::Item(item) => {
+                    let BareItem::Token(name) = item.bare_item else {
+                        panic!("the name of a cache is a token")
+                    };
+                    let params = item
+                        .params
+                        .iter()
+                        .map(|(key, value)| (key.as_str().to_owned(), format!("{value:?}")));
+                    (name.as_str().to_owned(), params.collect())
+                }
+                ListEntry::InnerList(_) => panic!("no inner lists"),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn hits_are_structured_fields_at_every_magnitude() {
+        for (age, ttl) in [(0, 0), (1, 999_999_999), (u64::MAX, u64::MAX)] {
+            let (age_value, status) = hit(age, ttl, None);
+            assert_eq!(age_value, age.to_string());
+            assert_eq!(status, format!("{NAME}; hit; ttl={ttl}"));
+        }
+        let members = parse(&hit(1, 60, None).1);
+        assert_eq!(members[0].0, NAME);
+        assert_eq!(members[0].1[0].0, "hit");
+        assert_eq!(members[0].1[1].0, "ttl");
+    }
+
+    #[test]
+    fn members_of_caches_further_up_stand_first() {
+        let upstream = HeaderValue::from_static("origin; hit; ttl=3");
+        let members = parse(&hit(1, 60, Some(&upstream)).1);
+        assert_eq!(members[0].0, "origin");
+        assert_eq!(members[1].0, NAME);
+    }
+
+    #[test]
+    fn forwards_tell_their_reason_and_fate() {
+        let fate = Fate {
+            stored: true,
+            collapsed: true,
+        };
+        let members = parse(&forwarded(Forwarded::VaryMiss, fate));
+        let keys: Vec<&str> = members[0].1.iter().map(|(key, _)| &**key).collect();
+        assert_eq!(keys, ["fwd", "stored", "collapsed"]);
+    }
+}

@@ -1,0 +1,193 @@
+//! Whether a response may be stored (RFC 9111 §3, §3.5), and with what.
+
+use super::directives::Directives;
+use super::ttl::{self, Ttls};
+use super::vary;
+use crate::clock::Timestamp;
+use http::header::{CONNECTION, CONTENT_RANGE, SET_COOKIE};
+use http::{HeaderMap, HeaderName, StatusCode};
+use std::time::Duration;
+
+/// What is known when the head of a response is there.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Head<'a> {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: &'a HeaderMap,
+    /// The request carried credentials.
+    pub(crate) guarded: bool,
+    pub(crate) now: Timestamp,
+}
+
+/// How a response will be stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Storable {
+    /// What is left of its lifetime; never zero.
+    pub(crate) fresh_for: Duration,
+    pub(crate) age: u32,
+    pub(crate) public: bool,
+    pub(crate) vary: Vec<HeaderName>,
+}
+
+/// Why a response is not stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// The handler failed: says nothing about whether its answers can be stored.
+    Failed,
+    /// This key's answers cannot be shared, for now.
+    Forbidden,
+}
+
+/// RFC 9111 §3. Nothing wins over `no-store`, `private`, `Set-Cookie`, `Vary: *` and the
+/// rule of credentials (§3.5).
+pub(crate) fn storable(head: &Head<'_>, ttls: &Ttls) -> Result<Storable, Refusal> {
+    let directives = Directives::response(head.headers);
+    let public = directives.public || directives.s_maxage.is_some();
+    let refusal = if head.status.is_server_error() {
+        Refusal::Failed
+    } else {
+        Refusal::Forbidden
+    };
+    let forbidden = directives.no_store
+        || directives.private
+        || head.headers.contains_key(SET_COOKIE)
+        || head.headers.contains_key(CONTENT_RANGE)
+        || (head.guarded && !public);
+    if forbidden {
+        return Err(refusal);
+    }
+    let vary = vary::fields(head.headers).ok_or(refusal)?;
+    let lifetime = ttl::lifetime(head.status, head.headers, &directives, ttls, head.now);
+    let age = ttl::initial_age(head.headers);
+    let fresh_for = lifetime.saturating_sub(Duration::from_secs(age.into()));
+    if fresh_for.is_zero() {
+        return Err(refusal);
+    }
+    Ok(Storable {
+        fresh_for,
+        age,
+        public,
+        vary,
+    })
+}
+
+/// RFC 9111 §3.1, RFC 9110 §7.6.1: fields of one connection are not stored, nor those that
+/// `Connection` names.
+pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) {
+    let named: Vec<HeaderName> = headers
+        .get_all(CONNECTION)
+        .iter()
+        .flat_map(|line| line.as_bytes().split(|b| *b == b','))
+        .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
+        .collect();
+    named.iter().for_each(|name| {
+        headers.remove(name);
+    });
+    const HOP_BY_HOP: [&str; 9] = [
+        "connection",
+        "keep-alive",
+        "proxy-connection",
+        "proxy-authenticate",
+        "proxy-authentication-info",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    ];
+    for name in HOP_BY_HOP {
+        headers.remove(name);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    fn headers(lines: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines {
+            headers.append(*name, HeaderValue::from_static(value));
+        }
+        headers
+    }
+
+    fn verdict(
+        lines: &[(&'static str, &'static str)],
+        guarded: bool,
+        ttls: Ttls,
+    ) -> Result<Storable, Refusal> {
+        let head = Head {
+            status: StatusCode::OK,
+            headers: &headers(lines),
+            guarded,
+            now: Timestamp(0),
+        };
+        storable(&head, &ttls)
+    }
+
+    #[test]
+    fn nothing_wins_over_what_forbids_storing() {
+        let all = Ttls {
+            extension: Some(Duration::from_secs(9)),
+            overriding: Some(Duration::from_secs(9)),
+            fallback: Duration::from_secs(9),
+        };
+        assert!(verdict(&[], false, all).is_ok());
+        for line in [
+            ("cache-control", "no-store"),
+            ("cache-control", "private"),
+            ("cache-control", "public, private=\"x\""),
+            ("set-cookie", "a=b"),
+            ("vary", "accept, *"),
+            ("content-range", "bytes 0-1/2"),
+        ] {
+            assert_eq!(
+                verdict(&[line], false, all),
+                Err(Refusal::Forbidden),
+                "{line:?}"
+            );
+        }
+        assert_eq!(verdict(&[], true, all), Err(Refusal::Forbidden));
+    }
+
+    #[test]
+    fn answers_to_credentials_are_stored_only_if_marked_for_everybody() {
+        let ttls = Ttls {
+            fallback: Duration::from_secs(9),
+            ..Ttls::default()
+        };
+        for (line, expected) in [
+            (("cache-control", "public"), true),
+            (("cache-control", "s-maxage=5"), true),
+            (("cache-control", "max-age=5"), false),
+            (("cache-control", "must-revalidate, max-age=5"), false),
+        ] {
+            assert_eq!(verdict(&[line], true, ttls).is_ok(), expected, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn the_age_it_came_with_is_taken_off() {
+        let left = |age| {
+            let lines = [("cache-control", "max-age=10"), ("age", age)];
+            verdict(&lines, false, Ttls::default()).map(|s| s.fresh_for.as_secs())
+        };
+        assert_eq!(left("4"), Ok(6));
+        assert_eq!(left("10"), Err(Refusal::Forbidden));
+        assert_eq!(left("soon"), Err(Refusal::Forbidden));
+    }
+
+    #[test]
+    fn fields_of_the_connection_are_not_stored() {
+        let mut map = headers(&[
+            ("connection", "close, X-Hop"),
+            ("x-hop", "1"),
+            ("keep-alive", "1"),
+            ("transfer-encoding", "chunked"),
+            ("x-end", "1"),
+            ("x-end", "2"),
+        ]);
+        strip_hop_by_hop(&mut map);
+        assert_eq!(map, headers(&[("x-end", "1"), ("x-end", "2")]));
+    }
+}

@@ -1,0 +1,136 @@
+//! The tier in this process: quick_cache, weighed by bytes.
+//!
+//! Entries are found by a 64-bit hash keyed per process (SipHash) and then compared whole:
+//! nobody can choose a collision, and one that happens is a miss.
+
+use crate::entry::{Entry, Kind};
+use crate::key::{RequestKey, variant_bytes};
+use http::HeaderMap;
+use quick_cache::sync::{Cache, DefaultLifecycle};
+use quick_cache::{OptionsBuilder, Weighter};
+use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
+use std::sync::Arc;
+
+pub(crate) struct Local {
+    entries: Cache<u64, Arc<Entry>, ByBytes, BuildHasherDefault<AsIs>>,
+    hasher: RandomState,
+}
+
+/// What the local tier knows of a key.
+#[derive(Debug)]
+pub(crate) enum Found {
+    Entry(Arc<Entry>),
+    /// Responses are stored, but none for these fields.
+    OtherVariants,
+    Nothing,
+}
+
+impl Local {
+    pub(crate) fn new(bytes: usize, largest: usize) -> Self {
+        let options = OptionsBuilder::new()
+            .estimated_items_capacity((bytes / 4096).clamp(64, 1 << 20))
+            .weight_capacity(bytes as u64)
+            .shards(shards(bytes, largest))
+            .build();
+        let options = options.unwrap_or_else(|_| unreachable!("capacity and items are given"));
+        let hasher = BuildHasherDefault::new();
+        Self {
+            entries: Cache::with_options(options, ByBytes, hasher, DefaultLifecycle::default()),
+            hasher: RandomState::new(),
+        }
+    }
+
+    /// The place of a key, or of one of its variants.
+    pub(crate) fn place(&self, key: &RequestKey<'_>, variant: &[u8]) -> u64 {
+        let mut hasher = self.hasher.build_hasher();
+        key.hash_into(&mut hasher);
+        if !variant.is_empty() {
+            hasher.write(variant);
+        }
+        hasher.finish()
+    }
+
+    fn at(&self, key: &RequestKey<'_>, variant: &[u8]) -> Option<Arc<Entry>> {
+        let entry = self.entries.get(&self.place(key, variant))?;
+        (key.matches(&entry.key) && *entry.variant == *variant).then_some(entry)
+    }
+
+    /// The newest entry whose `Vary` fields match the request's.
+    pub(crate) fn find(&self, key: &RequestKey<'_>, headers: &HeaderMap) -> Found {
+        let Some(first) = self.at(key, &[]) else {
+            return Found::Nothing;
+        };
+        if first.kind != Kind::Vary {
+            return Found::Entry(first);
+        }
+        let newest = first
+            .vary
+            .iter()
+            .filter_map(|set| self.at(key, &variant_bytes(set, headers)))
+            .max_by_key(|entry| entry.meta.stored_at);
+        match newest {
+            Some(entry) => Found::Entry(entry),
+            None => Found::OtherVariants,
+        }
+    }
+
+    /// The record of what a key varies by.
+    pub(crate) fn vary(&self, key: &RequestKey<'_>) -> Option<Arc<Entry>> {
+        self.at(key, &[]).filter(|entry| entry.kind == Kind::Vary)
+    }
+
+    pub(crate) fn insert(&self, key: &RequestKey<'_>, entry: Arc<Entry>) {
+        let place = self.place(key, &entry.variant);
+        self.entries.insert(place, entry);
+    }
+
+    /// Takes out `entry`, unless another has its place by now.
+    pub(crate) fn remove(&self, key: &RequestKey<'_>, entry: &Arc<Entry>) {
+        let place = self.place(key, &entry.variant);
+        self.entries
+            .remove_if(&place, |found| Arc::ptr_eq(found, entry));
+    }
+
+    pub(crate) fn clear(&self) {
+        self.entries.clear();
+    }
+
+    /// Entries and their bytes.
+    pub(crate) fn size(&self) -> (usize, u64) {
+        (self.entries.len(), self.entries.weight())
+    }
+}
+
+/// A shard holds its part of the bytes and no more: few enough that the largest entry fits
+/// in one with room to spare.
+fn shards(bytes: usize, largest: usize) -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let fitting = (bytes / (largest.max(1) * 4)).max(1);
+    let wanted = (cores * 4).next_power_of_two();
+    wanted.min(1 << fitting.ilog2())
+}
+
+#[derive(Clone)]
+struct ByBytes;
+
+impl Weighter<u64, Arc<Entry>> for ByBytes {
+    fn weight(&self, _: &u64, entry: &Arc<Entry>) -> u64 {
+        entry.weight()
+    }
+}
+
+/// The key is a hash already.
+#[derive(Clone, Default)]
+struct AsIs(u64);
+
+impl Hasher for AsIs {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, _: &[u8]) {}
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+}

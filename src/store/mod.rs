@@ -1,0 +1,508 @@
+//! The tiers as one: who may answer, and whether what they hold is still valid.
+//!
+//! Without Redis the local tier answers, judged by the stamps of this process. With Redis
+//! every hit is judged by the record of purges read in the same round trip, so that it is
+//! exact; a copy in the local tier then saves carrying the body, not the question.
+
+mod local;
+#[cfg(feature = "redis")]
+mod redis;
+#[cfg(not(feature = "redis"))]
+#[path = "redis_off.rs"]
+mod redis;
+
+pub(crate) use local::{Found, Local};
+pub(crate) use redis::{Applied, Get, Read, Remote, Write};
+
+use crate::clock::Timestamp;
+use crate::entry::{Draft, Entry, Kind, decode, seal, vary_record};
+use crate::error::Fault;
+use crate::key::{Names, Namespace, RequestKey, variant_bytes};
+use crate::observe::{Event, Observer};
+use crate::stamp::{Scope, Stamp, Stamps};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Sets of `Vary` fields remembered for one key.
+const MAX_VARY_SETS: usize = 4;
+
+/// How long a record of `Vary` fields is kept: longer than most of what it leads to.
+const VARY_TTL: Duration = Duration::from_secs(24 * 3600);
+
+pub(crate) struct Store {
+    pub(crate) local: Local,
+    pub(crate) remote: Option<Remote>,
+    pub(crate) namespace: Namespace,
+    stamps: Stamps,
+    soft_limit: Duration,
+    observer: Arc<Observer>,
+}
+
+/// Which tier an answer came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tier {
+    Local,
+    Redis,
+}
+
+/// A moment on the clock of purges, as known here.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Moment {
+    /// What a fill that starts now is stamped with; `None`: it must not be stored.
+    pub(crate) stamp: Option<Stamp>,
+    /// On the clock of this process alone.
+    own: Stamp,
+}
+
+/// What a lookup found.
+#[derive(Debug)]
+pub(crate) struct Lookup {
+    pub(crate) found: Option<(Arc<Entry>, Tier)>,
+    /// Responses are stored under this key, but none for these fields.
+    pub(crate) other_variants: bool,
+    /// Before the lookup.
+    pub(crate) moment: Moment,
+}
+
+impl Store {
+    pub(crate) fn new(
+        local: Local,
+        remote: Option<Remote>,
+        namespace: Namespace,
+        (cells, soft_limit): (usize, Duration),
+        observer: Arc<Observer>,
+    ) -> Self {
+        Self {
+            local,
+            remote,
+            namespace,
+            stamps: Stamps::new(cells),
+            soft_limit,
+            observer,
+        }
+    }
+
+    /// What the local tier may answer without asking anybody: only without Redis.
+    pub(crate) fn at_once(&self, key: &RequestKey<'_>, headers: &HeaderMap) -> Found {
+        if self.remote.is_some() {
+            return Found::Nothing;
+        }
+        match self.local.find(key, headers) {
+            Found::Entry(entry) if !self.valid_here(&entry) => {
+                self.local.remove(key, &entry);
+                Found::Nothing
+            }
+            found => found,
+        }
+    }
+
+    /// The moment of a request that looks nothing up, or found nothing locally.
+    pub(crate) fn now_here(&self) -> Moment {
+        let own = self.stamps.clock();
+        Moment {
+            stamp: self.remote.is_none().then_some(own),
+            own,
+        }
+    }
+
+    /// Looks up a response.
+    pub(crate) async fn lookup(&self, key: &RequestKey<'_>, headers: &HeaderMap) -> Lookup {
+        self.lookup_named(key, headers, || self.namespace.names(key))
+            .await
+    }
+
+    /// Looks up a value set by hand.
+    pub(crate) async fn lookup_value(&self, name: &str) -> Lookup {
+        let headers = HeaderMap::new();
+        self.lookup_named(&value_key(name), &headers, || self.namespace.value(name))
+            .await
+    }
+
+    /// Looks in Redis, within the soft limit; a fault or a late answer is a miss.
+    async fn lookup_named(
+        &self,
+        key: &RequestKey<'_>,
+        headers: &HeaderMap,
+        names: impl FnOnce() -> Names,
+    ) -> Lookup {
+        let moment = self.now_here();
+        let Some(remote) = &self.remote else {
+            let found = self.at_once(key, headers);
+            return Lookup::local(found, moment);
+        };
+        let asked = Asked {
+            store: self,
+            remote,
+            key,
+            headers,
+            names: names(),
+        };
+        let found = tokio::time::timeout(self.soft_limit, asked.lookup(moment)).await;
+        found
+            .unwrap_or(Err(Fault::Timeout))
+            .unwrap_or_else(|fault| {
+                self.observer.fault("lookup", fault);
+                Lookup {
+                    found: None,
+                    other_variants: false,
+                    moment,
+                }
+            })
+    }
+
+    /// What another request has stored since `moment`'s lookup.
+    pub(crate) fn recheck(
+        &self,
+        key: &RequestKey<'_>,
+        headers: &HeaderMap,
+        moment: &Moment,
+    ) -> Option<Arc<Entry>> {
+        let Found::Entry(entry) = self.local.find(key, headers) else {
+            return None;
+        };
+        let known = entry.verified().max(entry.meta.stamp);
+        let valid = match &self.remote {
+            None => self.valid_here(&entry),
+            Some(_) => {
+                moment.stamp.is_some_and(|clock| known >= clock) && self.unpurged_here(&entry)
+            }
+        };
+        valid.then_some(entry)
+    }
+
+    /// Whether what a leader fetched from `led` on may answer who asked at `asked`: no purge
+    /// that the asker could know of covers it.
+    pub(crate) async fn covers_asker(
+        &self,
+        scopes: &[Scope],
+        led: &Moment,
+        asked: &Moment,
+    ) -> bool {
+        if !self.stamps.valid(scopes, led.own) {
+            return false;
+        }
+        match (&self.remote, led.stamp, asked.stamp) {
+            (Some(remote), Some(led), Some(asked)) if asked > led => {
+                let all: Vec<Scope> = scopes.iter().copied().chain([Scope::Everything]).collect();
+                let highest = tokio::time::timeout(self.soft_limit, remote.highest(&all)).await;
+                matches!(highest, Ok(Ok(highest)) if highest <= led)
+            }
+            (Some(_), None, Some(_)) => false,
+            _ => true,
+        }
+    }
+
+    /// Stores an entry in both tiers. The local one at once; Redis behind its queue.
+    pub(crate) fn insert(
+        &self,
+        key: &RequestKey<'_>,
+        entry: Arc<Entry>,
+        vary: &[HeaderName],
+        now: Timestamp,
+    ) {
+        let ttl = Duration::from_millis(entry.meta.stale_until.since(now));
+        let names = self.remote.as_ref().map(|_| self.namespace.names(key));
+        if !vary.is_empty() {
+            self.record_vary(key, &entry, vary, names.as_ref());
+        }
+        self.local.insert(key, entry.clone());
+        // A purge since the handler ran has marked its cells by now, or will not have been
+        // answered before this entry is found invalid by everybody.
+        let valid = match &self.remote {
+            None => self.valid_here(&entry),
+            Some(_) => self.unpurged_here(&entry),
+        };
+        if !valid {
+            self.local.remove(key, &entry);
+        } else if let (Some(remote), Some(names)) = (&self.remote, names) {
+            let name = self.name_of(&names, key, &entry);
+            remote.write(Write::new(name, entry, ttl));
+        } else {
+            self.observer.count(Event::Stored);
+        }
+    }
+
+    /// What a value set now is stamped with.
+    pub(crate) async fn stamp_now(&self) -> Result<Stamp, Fault> {
+        match &self.remote {
+            Some(remote) => Ok(remote.read(&[]).await?.clock),
+            None => Ok(self.stamps.clock()),
+        }
+    }
+
+    /// Stores a value in both tiers, and waits for Redis to have it.
+    pub(crate) async fn insert_value(
+        &self,
+        name: &str,
+        entry: Entry,
+        ttl: Duration,
+    ) -> Result<(), Fault> {
+        let (key, entry) = (value_key(name), Arc::new(entry));
+        if let Some(remote) = &self.remote {
+            let write = Write::new(self.namespace.value(name).primary, entry.clone(), ttl);
+            remote.write_now(&write).await?;
+        }
+        self.local.insert(&key, entry);
+        self.observer.count(Event::Stored);
+        Ok(())
+    }
+
+    /// Gives the memory of a value back, after it was purged.
+    pub(crate) async fn remove_value(&self, name: &str) {
+        if let Some(remote) = &self.remote
+            && let Err(fault) = remote.delete(&self.namespace.value(name).primary).await
+        {
+            self.observer.fault("delete", fault);
+        }
+    }
+
+    /// Remembers what a key varies by, the newest set first.
+    fn record_vary(
+        &self,
+        key: &RequestKey<'_>,
+        entry: &Entry,
+        vary: &[HeaderName],
+        names: Option<&Names>,
+    ) {
+        let known = self.local.vary(key);
+        let known_sets = known.as_ref().map_or(&[][..], |record| &record.vary);
+        if known_sets.first().is_some_and(|set| set == vary) {
+            return;
+        }
+        let mut sets = vec![vary.to_vec()];
+        sets.extend(known_sets.iter().filter(|set| *set != vary).cloned());
+        sets.truncate(MAX_VARY_SETS);
+        let record = seal(&Draft {
+            kind: Kind::Vary,
+            meta: entry.meta,
+            status: entry.status,
+            key: &entry.key,
+            variant: &[],
+            label: "",
+            scopes: &entry.scopes,
+            tags: &[],
+            headers: &HeaderMap::new(),
+            frames: &[vary_record(&sets)],
+        });
+        let Some(record) = record.map(Arc::new) else {
+            return;
+        };
+        self.local.insert(key, record.clone());
+        if let (Some(remote), Some(names)) = (&self.remote, names) {
+            remote.write(Write::new(names.primary.clone(), record, VARY_TTL));
+        }
+    }
+
+    /// Purges `scopes`: here at once, everywhere when Redis has it.
+    pub(crate) fn purge(&self, scopes: &[Scope]) -> impl Future<Output = Applied> + use<> {
+        self.observer.count(Event::Purge);
+        let seen = self.remote.as_ref().map_or(Stamp(0), Remote::seen);
+        let n = self.stamps.purge(scopes, seen);
+        if scopes.contains(&Scope::Everything) {
+            self.local.clear();
+        }
+        let remote = self.remote.as_ref().map(|remote| remote.purge(scopes, n));
+        async move {
+            match remote {
+                Some(applied) => applied.await,
+                None => Applied::At(n),
+            }
+        }
+    }
+
+    /// Judged by the stamps of this process: without Redis, the whole truth.
+    fn valid_here(&self, entry: &Entry) -> bool {
+        let clock = self.stamps.clock();
+        if entry.verified() == clock {
+            return true;
+        }
+        let valid = self.stamps.valid(&entry.scopes, entry.meta.stamp);
+        if valid {
+            entry.verify(clock);
+        }
+        valid
+    }
+
+    /// Whether no purge of this process covers it, be it known to Redis or not yet.
+    fn unpurged_here(&self, entry: &Entry) -> bool {
+        let pending = |remote: &Remote| remote.purge_pending(&entry.scopes);
+        self.stamps.valid(&entry.scopes, entry.meta.stamp)
+            && !self.remote.as_ref().is_some_and(pending)
+    }
+
+    fn name_of(&self, names: &Names, key: &RequestKey<'_>, entry: &Entry) -> String {
+        match entry.variant.is_empty() {
+            true => names.primary.clone(),
+            false => self.namespace.variant(names, &key.extras, &entry.variant),
+        }
+    }
+
+    /// Whether `entry` is valid by the record of purges that was read after it.
+    pub(crate) async fn confirm(
+        &self,
+        remote: &Remote,
+        entry: &Entry,
+        read: &Read,
+    ) -> Result<bool, Fault> {
+        let stamp = entry.meta.stamp;
+        if stamp > read.clock || !self.unpurged_here(entry) || read.everything > stamp {
+            return Ok(false);
+        }
+        if entry.verified() >= read.clock {
+            return Ok(true);
+        }
+        let valid = remote.highest(&entry.scopes).await? <= stamp;
+        if valid {
+            entry.verify(read.clock);
+        }
+        Ok(valid)
+    }
+}
+
+/// The key of a value set by hand: no request has an authority like this.
+pub(crate) fn value_key(name: &str) -> RequestKey<'_> {
+    RequestKey {
+        authority: "\0value".into(),
+        path: name.into(),
+        query: None,
+        extras: Vec::new(),
+    }
+}
+
+impl Lookup {
+    fn local(found: Found, moment: Moment) -> Self {
+        let (found, other_variants) = match found {
+            Found::Entry(entry) => (Some((entry, Tier::Local)), false),
+            Found::OtherVariants => (None, true),
+            Found::Nothing => (None, false),
+        };
+        Self {
+            found,
+            other_variants,
+            moment,
+        }
+    }
+}
+
+/// One lookup in Redis.
+struct Asked<'a> {
+    store: &'a Store,
+    remote: &'a Remote,
+    key: &'a RequestKey<'a>,
+    headers: &'a HeaderMap,
+    names: Names,
+}
+
+impl Asked<'_> {
+    async fn lookup(&self, moment: Moment) -> Result<Lookup, Fault> {
+        match self.store.local.find(self.key, self.headers) {
+            Found::Entry(entry) => match self.lookup_copy(&entry, moment).await? {
+                Some(lookup) => Ok(lookup),
+                None => self.lookup_whole(moment).await,
+            },
+            _ => self.lookup_whole(moment).await,
+        }
+    }
+
+    /// Asks whether Redis still has what the local tier has a copy of. `None`: it has
+    /// something else.
+    async fn lookup_copy(
+        &self,
+        entry: &Arc<Entry>,
+        moment: Moment,
+    ) -> Result<Option<Lookup>, Fault> {
+        let name = self.store.name_of(&self.names, self.key, entry);
+        let read = self.remote.read(&[Get::Header(name)]).await?;
+        let header = read.values.first().and_then(Option::as_ref);
+        let same = match header {
+            Some(header) if !header.is_empty() => **header == *entry.header(),
+            _ => entry.is_queued(),
+        };
+        if !same || !self.store.confirm(self.remote, entry, &read).await? {
+            return Ok(None);
+        }
+        Ok(Some(Lookup {
+            found: Some((entry.clone(), Tier::Redis)),
+            other_variants: false,
+            moment: moment.at(read.clock),
+        }))
+    }
+
+    /// Reads the key and the variants it is known to have; then those that only Redis knows.
+    async fn lookup_whole(&self, moment: Moment) -> Result<Lookup, Fault> {
+        let known = self.store.local.vary(self.key);
+        let known = known.as_ref().map_or(&[][..], |record| &record.vary);
+        let mut wanted = vec![Vec::new()];
+        wanted.extend(known.iter().map(|set| variant_bytes(set, self.headers)));
+        let (mut entries, mut read) = self.read(&wanted).await?;
+        let moment = moment.at(read.clock);
+        let record = entries.iter().position(|entry| entry.kind == Kind::Vary);
+        let record = record.map(|at| Arc::new(entries.swap_remove(at)));
+        if let Some(record) = &record {
+            self.store.local.insert(self.key, record.clone());
+            let new = record.vary.iter().filter(|set| !known.contains(set));
+            let wanted: Vec<Vec<u8>> = new.map(|set| variant_bytes(set, self.headers)).collect();
+            if !wanted.is_empty() {
+                let (more, later) = self.read(&wanted).await?;
+                entries.extend(more);
+                read = later;
+            }
+        }
+        let newest = entries.into_iter().max_by_key(|entry| entry.meta.stored_at);
+        let found = match newest.map(Arc::new) {
+            Some(entry) if self.store.confirm(self.remote, &entry, &read).await? => {
+                self.store.local.insert(self.key, entry.clone());
+                Some((entry, Tier::Redis))
+            }
+            _ => None,
+        };
+        Ok(Lookup {
+            other_variants: found.is_none() && record.is_some(),
+            found,
+            moment,
+        })
+    }
+
+    /// Reads variants of the key, the empty one being the key itself.
+    async fn read(&self, variants: &[Vec<u8>]) -> Result<(Vec<Entry>, Read), Fault> {
+        let gets: Vec<Get> = variants.iter().map(|variant| self.whole(variant)).collect();
+        let mut read = self.remote.read(&gets).await?;
+        let values = read.values.drain(..).zip(variants);
+        let entries = values
+            .filter_map(|(wire, variant)| self.decode(wire?, variant))
+            .collect();
+        Ok((entries, read))
+    }
+
+    fn whole(&self, variant: &[u8]) -> Get {
+        Get::Whole(match variant {
+            [] => self.names.primary.clone(),
+            _ => self
+                .store
+                .namespace
+                .variant(&self.names, &self.key.extras, variant),
+        })
+    }
+
+    /// An envelope of this very key and variant; whatever else stands there is a miss.
+    fn decode(&self, wire: Bytes, variant: &[u8]) -> Option<Entry> {
+        let ours = |entry: &Entry| self.key.matches(&entry.key) && *entry.variant == *variant;
+        let entry = decode(wire).filter(ours);
+        if entry.is_none() {
+            self.store.observer.fault("decode", Fault::Foreign);
+        }
+        entry
+    }
+}
+
+impl Moment {
+    /// A fill that starts now bears the clock read with its lookup.
+    fn at(self, clock: Stamp) -> Self {
+        Self {
+            stamp: Some(clock),
+            ..self
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! Connections as bb8 manages them.
+//!
+//! The stock manager hides timeouts and never reports a broken connection. This one uses the
+//! configured timeouts, and learns of a break from the client's own push, so that checking a
+//! connection costs no round trip.
+
+use crate::config::RedisConfig;
+use ::redis::aio::MultiplexedConnection;
+use ::redis::{
+    AsyncConnectionConfig, Client, ConnectionAddr, IntoConnectionInfo, ProtocolVersion, PushInfo,
+    PushKind, RedisConnectionInfo, RedisError,
+};
+use bb8_redis::bb8::ManageConnection;
+use secrecy::ExposeSecret;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::sync::Notify;
+
+#[derive(Debug)]
+pub(super) struct Manager {
+    address: ConnectionAddr,
+    login: RedisConnectionInfo,
+    config: AsyncConnectionConfig,
+    /// Told when a connection breaks.
+    broke: Arc<Notify>,
+}
+
+/// One multiplexed connection and whether it still stands.
+pub(super) struct Connection {
+    pub(super) handle: MultiplexedConnection,
+    broken: Arc<AtomicBool>,
+}
+
+impl Connection {
+    pub(super) fn is_broken(&self) -> bool {
+        self.broken.load(Ordering::Acquire)
+    }
+
+    pub(super) fn give_up(&self) {
+        self.broken.store(true, Ordering::Release);
+    }
+}
+
+impl Manager {
+    pub(super) fn new(config: &RedisConfig, broke: Arc<Notify>) -> Self {
+        let RedisConfig {
+            host,
+            port,
+            db,
+            username,
+            password,
+            socket_timeout,
+            socket_connect_timeout,
+            max_connections: _,
+            retry_on_timeout: _,
+            health_check_interval: _,
+        } = config;
+        let mut login = RedisConnectionInfo::default()
+            .set_protocol(ProtocolVersion::RESP3)
+            .set_db(*db)
+            .set_lib_name("neuralblitz-cache", env!("CARGO_PKG_VERSION"));
+        if let Some(name) = username {
+            login = login.set_username(name);
+        }
+        if let Some(password) = password {
+            login = login.set_password(password.expose_secret());
+        }
+        Self {
+            address: ConnectionAddr::Tcp(host.clone(), *port),
+            login,
+            config: AsyncConnectionConfig::new()
+                .set_connection_timeout(Some(*socket_connect_timeout))
+                .set_response_timeout(Some(*socket_timeout)),
+            broke,
+        }
+    }
+}
+
+impl ManageConnection for Manager {
+    type Connection = Connection;
+    type Error = RedisError;
+
+    async fn connect(&self) -> Result<Connection, RedisError> {
+        let broken = Arc::new(AtomicBool::new(false));
+        let (flag, broke) = (broken.clone(), self.broke.clone());
+        let config = self.config.clone().set_push_sender(move |push: PushInfo| {
+            if push.kind == PushKind::Disconnection {
+                flag.store(true, Ordering::Release);
+                broke.notify_one();
+            }
+            Ok::<(), ::redis::aio::SendError>(())
+        });
+        let info = self.address.clone().into_connection_info()?;
+        let client = Client::open(info.set_redis_settings(self.login.clone()))?;
+        let handle = client
+            .get_multiplexed_async_connection_with_config(&config)
+            .await?;
+        Ok(Connection { handle, broken })
+    }
+
+    async fn is_valid(&self, connection: &mut Connection) -> Result<(), RedisError> {
+        match connection.is_broken() {
+            true => Err(std::io::Error::from(std::io::ErrorKind::BrokenPipe).into()),
+            false => Ok(()),
+        }
+    }
+
+    fn has_broken(&self, connection: &mut Connection) -> bool {
+        connection.is_broken()
+    }
+}

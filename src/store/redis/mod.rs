@@ -1,0 +1,338 @@
+//! The shared tier: Redis, reached through a few multiplexed connections.
+//!
+//! Every operation here may fail, and says so with a [`Fault`]; nothing above waits longer
+//! than its own limit, and no fault becomes a caller's error.
+
+mod manager;
+mod purger;
+mod scripts;
+mod slots;
+mod writer;
+
+use crate::config::RedisConfig;
+use crate::entry::{Entry, HEADER_LEN};
+use crate::error::Fault;
+use crate::key::Namespace;
+use crate::observe::Observer;
+use crate::stamp::{FIXED, Scope, Stamp};
+use ::redis::{Pipeline, Value};
+use bytes::Bytes;
+use purger::Purger;
+use scripts::{Purge, Scripts};
+use slots::Slots;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::task::JoinHandle;
+use writer::Writer;
+
+pub(crate) use purger::Applied;
+pub(crate) use writer::Write;
+
+/// Redis, as this cache uses it.
+pub(crate) struct Remote {
+    shared: Arc<Shared>,
+    background: std::sync::Mutex<Vec<JoinHandle<()>>>,
+    running: Arc<AtomicBool>,
+}
+
+struct Shared {
+    slots: Slots,
+    scripts: Scripts,
+    writer: Writer,
+    purger: Purger,
+    observer: Arc<Observer>,
+    /// The key of the record of purges.
+    stamps: String,
+    /// The highest clock seen.
+    seen: AtomicU64,
+    /// Cells in the record, once it was read.
+    cells: AtomicU64,
+    wanted_cells: usize,
+    timeout: Duration,
+}
+
+/// What to read of one key.
+#[derive(Debug)]
+pub(crate) enum Get {
+    Whole(String),
+    /// The fixed part of the envelope only.
+    Header(String),
+}
+
+/// Replies to a read, and the record of purges at a moment after them.
+#[derive(Debug)]
+pub(crate) struct Read {
+    pub(crate) values: Vec<Option<Bytes>>,
+    pub(crate) clock: Stamp,
+    /// The stamp of the last purge of everything.
+    pub(crate) everything: Stamp,
+}
+
+/// Clears the flag when the runtime ends and drops the tasks.
+struct Running(Arc<AtomicBool>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
+    }
+}
+
+impl Remote {
+    /// `None` only without the feature `redis`.
+    pub(crate) fn new(
+        config: &RedisConfig,
+        namespace: &Namespace,
+        stamp_cells: usize,
+        (entries, bytes): (NonZeroUsize, usize),
+        observer: Arc<Observer>,
+    ) -> Option<Self> {
+        Some(Self {
+            shared: Arc::new(Shared {
+                slots: Slots::new(config),
+                scripts: Scripts::new(),
+                writer: Writer::new(entries, bytes),
+                purger: Purger::default(),
+                observer,
+                stamps: namespace.name("{c}:stamps"),
+                seen: AtomicU64::new(0),
+                cells: AtomicU64::new(0),
+                wanted_cells: stamp_cells,
+                timeout: config.socket_timeout,
+            }),
+            background: std::sync::Mutex::default(),
+            running: Arc::default(),
+        })
+    }
+
+    /// Starts the background tasks if they do not run: at the first call, or when the runtime
+    /// that ran them has ended.
+    pub(crate) fn start(&self) {
+        if self.running.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        self.shared.slots.reset();
+        let running = Running(self.running.clone());
+        let (keeper, writer, purger) = (
+            self.shared.clone(),
+            self.shared.clone(),
+            self.shared.clone(),
+        );
+        let tasks = vec![
+            tokio::spawn(async move {
+                let _running = running;
+                keeper.slots.keep().await;
+            }),
+            tokio::spawn(writer::run(writer)),
+            tokio::spawn(purger::run(purger)),
+        ];
+        *crate::sync::lock(&self.background) = tasks;
+    }
+
+    pub(crate) fn is_connected(&self) -> bool {
+        self.shared.slots.is_up()
+    }
+
+    /// Entries waiting to be written, and their bytes.
+    pub(crate) fn queued(&self) -> (usize, usize) {
+        self.shared.writer.queued()
+    }
+
+    /// The highest clock seen.
+    pub(crate) fn seen(&self) -> Stamp {
+        Stamp(self.shared.seen.load(Ordering::Acquire))
+    }
+
+    /// Reads keys and the clock in one round trip; keys first, so that the clock is no older
+    /// than they are. Creates the record of purges if it is missing or older than what was
+    /// seen: then nothing stored before is valid.
+    pub(crate) async fn read(&self, gets: &[Get]) -> Result<Read, Fault> {
+        let shared = &*self.shared;
+        let seen = self.seen();
+        let mut pipe = Pipeline::with_capacity(gets.len() + 1);
+        for get in gets {
+            match get {
+                Get::Whole(key) => pipe.cmd("GET").arg(key),
+                Get::Header(key) => pipe.cmd("GETRANGE").arg(key).arg(0).arg(HEADER_LEN - 1),
+            };
+        }
+        pipe.cmd("GETRANGE")
+            .arg(&shared.stamps)
+            .arg(0)
+            .arg(FIXED * 8 - 1);
+        let mut values = shared.pipeline(&pipe).await?.into_iter();
+        let read = values.by_ref().take(gets.len()).map(bytes_of).collect();
+        let record = values.next().and_then(bytes_of).unwrap_or_default();
+        let (clock, everything) = match shared.read_record(&record)? {
+            Some((clock, everything)) if clock >= seen => (clock, everything),
+            _ => {
+                let clock = shared.purge(&[], Stamp(0)).await?;
+                (clock, clock)
+            }
+        };
+        shared.saw(clock);
+        Ok(Read {
+            values: read,
+            clock,
+            everything,
+        })
+    }
+
+    /// The highest stamp of `scopes`.
+    pub(crate) async fn highest(&self, scopes: &[Scope]) -> Result<Stamp, Fault> {
+        let shared = &*self.shared;
+        let cells = usize::try_from(shared.cells.load(Ordering::Acquire)).unwrap_or(0);
+        if cells <= FIXED {
+            return Err(Fault::Foreign);
+        }
+        let mut pipe = Pipeline::with_capacity(scopes.len());
+        for scope in scopes {
+            let at = scope.cell(cells) * 8;
+            pipe.cmd("GETRANGE").arg(&shared.stamps).arg(at).arg(at + 7);
+        }
+        let mut highest = Stamp(0);
+        for value in shared.pipeline(&pipe).await? {
+            let bytes = bytes_of(value).ok_or(Fault::Foreign)?;
+            let cell = bytes[..].try_into().map_err(|_| Fault::Foreign)?;
+            highest = highest.max(Stamp(u64::from_be_bytes(cell)));
+        }
+        Ok(highest)
+    }
+
+    /// Queues a write; drops it, and counts that, if the queue is full.
+    pub(crate) fn write(&self, write: Write) {
+        self.shared.writer.push(write, &self.shared.observer);
+    }
+
+    /// Purges on all instances; see [`Applied`].
+    pub(crate) fn purge(
+        &self,
+        scopes: &[Scope],
+        past: Stamp,
+    ) -> impl Future<Output = Applied> + use<> {
+        self.shared.purger.purge(scopes, past)
+    }
+
+    /// Whether a purge that Redis has not taken yet covers one of `scopes`: then nothing of
+    /// theirs in Redis may be used.
+    pub(crate) fn purge_pending(&self, scopes: &[Scope]) -> bool {
+        self.shared.purger.covers(scopes)
+    }
+
+    /// Writes now, and waits for it.
+    pub(crate) async fn write_now(&self, write: &Write) -> Result<(), Fault> {
+        self.shared.store(write).await
+    }
+
+    /// Removes a key.
+    pub(crate) async fn delete(&self, name: &str) -> Result<(), Fault> {
+        let mut pipe = Pipeline::with_capacity(1);
+        pipe.cmd("UNLINK").arg(name);
+        match self.shared.pipeline(&pipe).await?.pop() {
+            Some(Value::ServerError(_)) => Err(Fault::Refused),
+            _ => Ok(()),
+        }
+    }
+
+    /// Waits until all that is queued has been written, or tried.
+    pub(crate) async fn drain(&self) {
+        self.shared.writer.drained().await;
+        self.shared.purger.drained().await;
+    }
+
+    /// Ends the background tasks and closes the connections.
+    pub(crate) fn stop(&self) {
+        for task in crate::sync::lock(&self.background).drain(..) {
+            task.abort();
+        }
+        self.shared.slots.reset();
+    }
+}
+
+impl Drop for Remote {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl Shared {
+    fn saw(&self, clock: Stamp) {
+        self.seen.fetch_max(clock.0, Ordering::AcqRel);
+    }
+
+    async fn pipeline(&self, pipe: &Pipeline) -> Result<Vec<Value>, Fault> {
+        let count = pipe.len();
+        self.bounded(async {
+            let mut connection = self.slots.connection().await?;
+            let sent = connection.send_packed_commands(pipe, 0, count).await;
+            sent.map_err(|error| scripts::fault(&error))
+        })
+        .await
+    }
+
+    /// One operation ends within the socket timeout, whatever part of it hangs.
+    async fn bounded<T>(&self, op: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+        tokio::time::timeout(self.timeout, op)
+            .await
+            .unwrap_or(Err(Fault::Timeout))
+    }
+
+    /// Clock and stamp of everything; `None`: there is no record.
+    fn read_record(&self, record: &[u8]) -> Result<Option<(Stamp, Stamp)>, Fault> {
+        if record.is_empty() {
+            return Ok(None);
+        }
+        let (cells, []) = record.as_chunks::<8>() else {
+            return Err(Fault::Foreign);
+        };
+        let [clock, everything, format] = *cells else {
+            return Err(Fault::Foreign);
+        };
+        let cells = scripts::cells_of(u64::from_be_bytes(format)).ok_or(Fault::Foreign)?;
+        self.cells.store(cells, Ordering::Release);
+        let stamp = |cell| Stamp(u64::from_be_bytes(cell));
+        Ok(Some((stamp(clock), stamp(everything))))
+    }
+
+    /// Purges past everything seen, and past the mark `past`.
+    async fn purge(&self, scopes: &[Scope], past: Stamp) -> Result<Stamp, Fault> {
+        let purge = Purge {
+            scopes,
+            seen: Stamp(self.seen.load(Ordering::Acquire)),
+            past,
+        };
+        self.bounded(async {
+            let mut connection = self.slots.connection().await?;
+            let (stamps, cells) = (&self.stamps, self.wanted_cells);
+            self.scripts
+                .purge(&mut connection, stamps, cells, &purge)
+                .await
+        })
+        .await
+        .inspect(|n| self.saw(*n))
+    }
+
+    async fn store(&self, write: &Write) -> Result<(), Fault> {
+        self.bounded(async {
+            let mut connection = self.slots.connection().await?;
+            self.scripts.store(&mut connection, write).await
+        })
+        .await
+    }
+}
+
+/// The bytes of a reply; an error or anything else that is no string is nothing.
+fn bytes_of(value: Value) -> Option<Bytes> {
+    match value {
+        Value::BulkString(bytes) => Some(bytes.into()),
+        _ => None,
+    }
+}
+
+/// The wire form of `entry` under `name`, to be kept for `ttl`.
+impl Write {
+    pub(crate) fn new(name: String, entry: Arc<Entry>, ttl: Duration) -> Self {
+        Self { name, entry, ttl }
+    }
+}

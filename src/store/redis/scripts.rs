@@ -1,0 +1,142 @@
+//! What runs inside Redis: storing and purging, each one atomic step.
+
+use super::Write;
+use crate::clock::millis;
+use crate::error::Fault;
+use crate::stamp::{FIXED, Scope, Stamp};
+use ::redis::aio::MultiplexedConnection;
+use ::redis::{ErrorKind, RedisError, Script, ServerErrorKind};
+
+/// Keeps the newer of two envelopes, by stamp and then by time; numbers are compared as
+/// doubles, which hold microseconds exactly for some two hundred years.
+const STORE: &str = r"
+local old = redis.pcall('GETRANGE', KEYS[1], 0, 23)
+if type(old) == 'string' and #old == 24 and string.sub(old, 1, 4) == 'NBCE' then
+  local stamp, time = struct.unpack('>I8I8', old, 9)
+  local new_stamp, new_time = struct.unpack('>I8I8', ARGV[1], 9)
+  if stamp > new_stamp or (stamp == new_stamp and time > new_time) then
+    return 0
+  end
+end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 1
+";
+
+/// Raises the cells of scopes past everything seen before. A record that is missing, or
+/// older than what the caller has seen, is made anew with every cell raised: nothing stored
+/// before is valid then. The new stamp is past the caller's own marks too. Safe to repeat.
+const PURGE: &str = r"
+local key, seen, past = KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2])
+local cells, fixed = tonumber(ARGV[3]), tonumber(ARGV[4])
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
+local head = redis.call('GETRANGE', key, 0, fixed * 8 - 1)
+local clock, everything, format = 0, 0, 0
+if #head == fixed * 8 then
+  clock, everything, format = struct.unpack('>I8I8I8', head)
+end
+if clock == 0 or clock < seen then
+  local n = math.max(clock, now, seen, past) + 1
+  local cell = struct.pack('>I8', n)
+  local rest = string.rep(cell, cells - fixed)
+  redis.call('SET', key, cell .. cell .. struct.pack('>I8', 4294967296 + cells) .. rest)
+  return string.format('%.0f', n)
+end
+if #ARGV == 4 then
+  return string.format('%.0f', clock)
+end
+local n = math.max(clock, now - 1, past) + 1
+local cell = struct.pack('>I8', n)
+cells = format % 4294967296
+for i = 5, #ARGV do
+  local hash = tonumber(ARGV[i])
+  local at = 1
+  if hash >= 0 then
+    at = fixed + hash % (cells - fixed)
+  end
+  redis.call('SETRANGE', key, at * 8, cell)
+end
+redis.call('SETRANGE', key, 0, cell)
+return string.format('%.0f', n)
+";
+
+/// The format cell: 1 for this layout in the upper half, the number of cells in the lower.
+pub(super) fn cells_of(format: u64) -> Option<u64> {
+    let cells = format & 0xffff_ffff;
+    (format >> 32 == 1 && cells > FIXED as u64).then_some(cells)
+}
+
+/// One purge; with no scopes it only makes sure that there is a record past `seen`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Purge<'a> {
+    pub(super) scopes: &'a [Scope],
+    /// The highest clock read from Redis.
+    pub(super) seen: Stamp,
+    /// The highest mark made here.
+    pub(super) past: Stamp,
+}
+
+pub(super) struct Scripts {
+    store: Script,
+    purge: Script,
+}
+
+impl Scripts {
+    pub(super) fn new() -> Self {
+        Self {
+            store: Script::new(STORE),
+            purge: Script::new(PURGE),
+        }
+    }
+
+    pub(super) async fn store(
+        &self,
+        connection: &mut MultiplexedConnection,
+        write: &Write,
+    ) -> Result<(), Fault> {
+        let ttl = millis(write.ttl).max(1);
+        let mut call = self.store.key(&write.name);
+        call.arg(&write.entry.wire()[..]).arg(ttl);
+        let stored: Result<i64, _> = call.invoke_async(connection).await;
+        stored.map(drop).map_err(|error| fault(&error))
+    }
+
+    pub(super) async fn purge(
+        &self,
+        connection: &mut MultiplexedConnection,
+        stamps: &str,
+        cells: usize,
+        purge: &Purge<'_>,
+    ) -> Result<Stamp, Fault> {
+        let mut call = self.purge.key(stamps);
+        call.arg(purge.seen.0)
+            .arg(purge.past.0)
+            .arg(cells)
+            .arg(FIXED);
+        for scope in purge.scopes {
+            call.arg(match scope {
+                Scope::Everything => -1,
+                Scope::Named(hash) => i64::from(*hash),
+            });
+        }
+        let n: u64 = call
+            .invoke_async(connection)
+            .await
+            .map_err(|error| fault(&error))?;
+        Ok(Stamp(n))
+    }
+}
+
+/// What kind of fault an error of the client is.
+pub(super) fn fault(error: &RedisError) -> Fault {
+    match error.kind() {
+        _ if error.is_timeout() => Fault::Timeout,
+        ErrorKind::Server(ServerErrorKind::BusyLoading | ServerErrorKind::MasterDown) => {
+            Fault::Disconnected
+        }
+        ErrorKind::Server(_) | ErrorKind::Extension | ErrorKind::UnexpectedReturnType => {
+            Fault::Refused
+        }
+        _ => Fault::Broken,
+    }
+}

@@ -1,0 +1,109 @@
+//! Without the feature `redis` there is no shared tier: nothing of this type can exist.
+
+use crate::config::RedisConfig;
+use crate::entry::Entry;
+use crate::error::Fault;
+use crate::key::Namespace;
+use crate::observe::Observer;
+use crate::stamp::{Scope, Stamp};
+use bytes::Bytes;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+
+#[derive(Debug)]
+pub(crate) enum Remote {}
+
+#[derive(Debug)]
+pub(crate) enum Get {
+    Whole(String),
+    Header(String),
+}
+
+#[derive(Debug)]
+pub(crate) struct Read {
+    pub(crate) values: Vec<Option<Bytes>>,
+    pub(crate) clock: Stamp,
+    pub(crate) everything: Stamp,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Applied {
+    At(Stamp),
+    Queued,
+}
+
+pub(crate) struct Write;
+
+impl Write {
+    pub(crate) fn new(_: String, _: Arc<Entry>, _: Duration) -> Self {
+        Self
+    }
+}
+
+impl Remote {
+    pub(crate) fn new(
+        _: &RedisConfig,
+        _: &Namespace,
+        _: usize,
+        _: (NonZeroUsize, usize),
+        _: Arc<Observer>,
+    ) -> Option<Self> {
+        tracing::warn!("redis is configured, but the feature `redis` is off: local memory only");
+        None
+    }
+
+    pub(crate) fn start(&self) {
+        match *self {}
+    }
+
+    pub(crate) fn is_connected(&self) -> bool {
+        match *self {}
+    }
+
+    pub(crate) fn queued(&self) -> (usize, usize) {
+        match *self {}
+    }
+
+    pub(crate) fn seen(&self) -> Stamp {
+        match *self {}
+    }
+
+    pub(crate) async fn read(&self, _: &[Get]) -> Result<Read, Fault> {
+        match *self {}
+    }
+
+    pub(crate) async fn highest(&self, _: &[Scope]) -> Result<Stamp, Fault> {
+        match *self {}
+    }
+
+    pub(crate) fn write(&self, _: Write) {
+        match *self {}
+    }
+
+    pub(crate) async fn write_now(&self, _: &Write) -> Result<(), Fault> {
+        match *self {}
+    }
+
+    pub(crate) fn purge(&self, _: &[Scope], _: Stamp) -> impl Future<Output = Applied> + use<> {
+        match *self {}
+        #[allow(unreachable_code, reason = "a type for the future")]
+        std::future::ready(Applied::Queued)
+    }
+
+    pub(crate) fn purge_pending(&self, _: &[Scope]) -> bool {
+        match *self {}
+    }
+
+    pub(crate) async fn delete(&self, _: &str) -> Result<(), Fault> {
+        match *self {}
+    }
+
+    pub(crate) async fn drain(&self) {
+        match *self {}
+    }
+
+    pub(crate) fn stop(&self) {
+        match *self {}
+    }
+}

@@ -1,0 +1,126 @@
+//! Values set and read by hand.
+
+use crate::cache::Cache;
+use crate::entry::{Draft, Entry, Kind, Meta, seal};
+use crate::error::{CacheError, CacheErrorKind};
+use crate::purge::Purged;
+use crate::stamp::Scope;
+use crate::store::value_key;
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::time::Duration;
+
+impl Cache {
+    /// Reads a value. `None`: there is none, it is past its time or purged, it is of another
+    /// type, or the store cannot be reached.
+    ///
+    /// The namespace may stand in front of the key or be left out.
+    ///
+    /// # Errors
+    /// [`CacheErrorKind::InvalidKey`]: the key is empty or names a record of the cache.
+    pub async fn get<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, CacheError> {
+        let name = self.value_name(key)?;
+        self.start();
+        let lookup = self.inner.store.lookup_value(name).await;
+        let now = self.inner.clock.now();
+        let fresh = lookup.found.filter(|(entry, _)| entry.is_fresh(now));
+        Ok(fresh.and_then(|(entry, _)| rmp_serde::from_slice(&entry.body).ok()))
+    }
+
+    /// Sets a value for `ttl`, in force on all instances before this returns.
+    ///
+    /// ```
+    /// use neuralblitz_cache::{Cache, CacheConfig};
+    /// use std::time::Duration;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), neuralblitz_cache::CacheError> {
+    /// let cache = Cache::new(CacheConfig::default());
+    /// cache.set("my_data:7", &vec![1, 2, 3], Duration::from_secs(60)).await?;
+    /// assert_eq!(cache.get::<Vec<u8>>("nb:my_data:7").await?, Some(vec![1, 2, 3]));
+    /// let _ = cache.delete("my_data:7").await?;
+    /// assert_eq!(cache.get::<Vec<u8>>("my_data:7").await?, None);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`CacheErrorKind::InvalidKey`]; [`CacheErrorKind::InvalidValue`]: it cannot be encoded
+    /// or is larger than `max_body`; [`CacheErrorKind::Unavailable`]: Redis did not take it.
+    pub async fn set<T: Serialize + ?Sized>(
+        &self,
+        key: &str,
+        value: &T,
+        ttl: Duration,
+    ) -> Result<(), CacheError> {
+        let name = self.value_name(key)?;
+        self.start();
+        let body = rmp_serde::to_vec_named(value)
+            .map_err(|error| CacheError::because(CacheErrorKind::InvalidValue, error))?;
+        if body.len() > self.inner.config.max_body {
+            return Err(CacheError::new(CacheErrorKind::InvalidValue));
+        }
+        let unavailable = |_| CacheError::new(CacheErrorKind::Unavailable);
+        let stamp = self.inner.store.stamp_now().await.map_err(unavailable)?;
+        let now = self.inner.clock.now();
+        let meta = Meta {
+            stamp,
+            stored_at: now,
+            fresh_until: now.after(ttl),
+            stale_until: now.after(ttl),
+            handler_ms: 0,
+            age: 0,
+            public: false,
+        };
+        let entry = value_entry(name, meta, body.into())
+            .ok_or_else(|| CacheError::new(CacheErrorKind::InvalidValue))?;
+        self.inner
+            .store
+            .insert_value(name, entry, ttl)
+            .await
+            .map_err(unavailable)
+    }
+
+    /// Deletes a value on all instances.
+    ///
+    /// # Errors
+    /// [`CacheErrorKind::InvalidKey`]: the key is empty or names a record of the cache.
+    pub async fn delete(&self, key: &str) -> Result<Purged, CacheError> {
+        let name = self.value_name(key)?;
+        let purged = self.purge(&[value_scope(name)]).await;
+        self.inner.store.remove_value(name).await;
+        Ok(purged)
+    }
+
+    /// The key without the namespace, if it is not one of the cache's own.
+    fn value_name<'a>(&self, key: &'a str) -> Result<&'a str, CacheError> {
+        let name = self.inner.store.namespace.strip(key).unwrap_or(key);
+        let reserved =
+            name.is_empty() || name.starts_with("api_response:") || name.starts_with('{');
+        match reserved {
+            true => Err(CacheError::new(CacheErrorKind::InvalidKey)),
+            false => Ok(name),
+        }
+    }
+}
+
+fn value_scope(name: &str) -> Scope {
+    Scope::named("value", name)
+}
+
+fn value_entry(name: &str, meta: Meta, body: Bytes) -> Option<Entry> {
+    seal(&Draft {
+        kind: Kind::Value,
+        meta,
+        status: StatusCode::OK,
+        key: &value_key(name).to_bytes(),
+        variant: &[],
+        label: name,
+        scopes: &[value_scope(name)],
+        tags: &[],
+        headers: &HeaderMap::new(),
+        frames: &[body],
+    })
+}

@@ -1,0 +1,147 @@
+//! A private redis-server on a free port, killed when dropped.
+
+use neuralblitz_cache::{CacheConfig, CacheConfigBuilder};
+use redis::aio::MultiplexedConnection;
+use std::net::TcpListener;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+use tempfile::TempDir;
+
+pub struct Redis {
+    pub port: u16,
+    server: Child,
+    dir: TempDir,
+    args: Vec<String>,
+}
+
+impl Redis {
+    /// Starts a server and waits until it answers.
+    pub async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// The same, with settings of `redis-server` (`--maxmemory 20mb`).
+    pub async fn start_with(args: &[&str]) -> Self {
+        let dir = tempfile::tempdir().expect("a folder");
+        let args: Vec<String> = args.iter().map(ToString::to_string).collect();
+        // A port can be taken between being found and being used: the next one is tried.
+        for _ in 0..20 {
+            let port = free_port();
+            let mut redis = Self {
+                port,
+                server: spawn(port, &dir, &args),
+                dir: tempfile::tempdir().expect("a folder"),
+                args: args.clone(),
+            };
+            if redis.answers().await {
+                redis.dir = dir;
+                return redis;
+            }
+        }
+        panic!("no redis-server answers");
+    }
+
+    /// Starts the killed server again, empty, on its old port.
+    pub async fn restart(&mut self) {
+        self.kill();
+        self.server = spawn(self.port, &self.dir, &self.args);
+        assert!(self.answers().await, "the server is back");
+    }
+
+    pub fn kill(&mut self) {
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+    }
+
+    /// SIGSTOP: it hangs, its sockets stay open.
+    pub fn stop(&self) {
+        self.signal("-STOP");
+    }
+
+    pub fn go_on(&self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        let pid = self.server.id().to_string();
+        let status = Command::new("kill").args([signal, &pid]).status();
+        assert!(status.expect("kill runs").success());
+    }
+
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}/0", self.port)
+    }
+
+    /// A builder that uses this server, with a soft limit that a busy machine keeps.
+    pub fn config(&self) -> CacheConfigBuilder {
+        CacheConfig::builder()
+            .redis_url(&self.url())
+            .soft_limit(Duration::from_secs(5))
+    }
+
+    pub async fn connection(&self) -> MultiplexedConnection {
+        let client = redis::Client::open(self.url()).expect("a client");
+        let connection = client.get_multiplexed_async_connection().await;
+        connection.expect("a connection")
+    }
+
+    /// All keys of the server, sorted.
+    pub async fn keys(&self) -> Vec<String> {
+        let mut connection = self.connection().await;
+        let keys = redis::cmd("KEYS")
+            .arg("*")
+            .query_async(&mut connection)
+            .await;
+        let mut keys: Vec<String> = keys.expect("keys");
+        keys.sort();
+        keys
+    }
+
+    /// Whether it is this server, not a stranger on the same port, that answers.
+    async fn answers(&mut self) -> bool {
+        let client = redis::Client::open(self.url()).expect("a client");
+        let pid = self.server.id().to_string();
+        let waiting = async {
+            loop {
+                if self.server.try_wait().expect("a state").is_some() {
+                    return false;
+                }
+                if let Ok(mut connection) = client.get_multiplexed_async_connection().await {
+                    let info: String = redis::cmd("INFO")
+                        .arg("server")
+                        .query_async(&mut connection)
+                        .await
+                        .unwrap_or_default();
+                    return info.lines().any(|line| line == format!("process_id:{pid}"));
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        let limit = Duration::from_secs(10);
+        tokio::time::timeout(limit, waiting).await.unwrap_or(false)
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("an address").port()
+}
+
+fn spawn(port: u16, dir: &TempDir, args: &[String]) -> Child {
+    let server = std::env::var("REDIS_SERVER").unwrap_or_else(|_| "redis-server".into());
+    Command::new(&server)
+        .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
+        .args(["--save", "", "--appendonly", "no", "--daemonize", "no"])
+        .args(args)
+        .current_dir(dir.path())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap_or_else(|error| panic!("{server} does not start ({error}); see scripts/test.sh"))
+}
