@@ -16,7 +16,7 @@ use std::time::Duration;
 const DRAIN_WITHIN: Duration = Duration::from_secs(5);
 
 /// For how long a key is remembered as answered for everybody.
-const PUBLIC_FOR: Duration = Duration::from_secs(3600);
+const PUBLIC_FOR: Duration = Duration::from_hours(1);
 
 /// A cache: its tiers, settings and tasks, shared by all its layers. Cheap to clone; the last
 /// handle dropped ends the background tasks.

@@ -94,7 +94,8 @@ impl<V: Clone> Flights<V> {
 
 impl<V> Flights<V> {
     fn shard(&self, hash: u64) -> &Mutex<Shard<V>> {
-        &self.shards[hash as usize % SHARDS]
+        // The remainder is less than the number of shards.
+        &self.shards[usize::try_from(hash % SHARDS as u64).unwrap_or(0)]
     }
 
     /// Takes `flight` off the table, unless a later one has its place.
@@ -139,9 +140,12 @@ impl<V> State<V> {
     }
 }
 
+/// A flight and the table it stands in.
+type Held<V> = (Arc<Flights<V>>, Arc<Flight<V>>);
+
 /// The right, and duty, to fetch. Dropped unused, it hands over.
 pub(crate) struct Lead<V> {
-    held: Option<(Arc<Flights<V>>, Arc<Flight<V>>)>,
+    held: Option<Held<V>>,
 }
 
 impl<V> Lead<V> {
@@ -149,6 +153,13 @@ impl<V> Lead<V> {
         Self {
             held: Some((flights.clone(), flight)),
         }
+    }
+
+    /// Whether somebody waits.
+    pub(crate) fn is_followed(&self) -> bool {
+        self.held
+            .as_ref()
+            .is_some_and(|(_, flight)| !lock(&flight.state).waiting.is_empty())
     }
 
     /// Gives `value` to all followers, those who come later too, until the returned guard is
@@ -198,7 +209,7 @@ impl<V> Drop for Lead<V> {
 
 /// Keeps a published flight open to latecomers; ends it when dropped.
 pub(crate) struct Landing<V> {
-    held: Option<(Arc<Flights<V>>, Arc<Flight<V>>)>,
+    held: Option<Held<V>>,
 }
 
 impl<V> Drop for Landing<V> {

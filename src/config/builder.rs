@@ -46,7 +46,7 @@ impl Default for CacheConfigBuilder {
             (API_RESPONSE, 900),
         ];
         let ttls = ClassTtls {
-            default: Duration::from_secs(3600),
+            default: Duration::from_hours(1),
             classes: classes
                 .into_iter()
                 .map(|(class, secs)| (class.to_owned(), Duration::from_secs(secs)))
@@ -62,7 +62,7 @@ impl Default for CacheConfigBuilder {
                 max_body: 2 << 20,
                 soft_limit: Duration::from_millis(50),
                 coalesce_timeout: Duration::from_secs(10),
-                hit_for_miss: Duration::from_secs(60),
+                hit_for_miss: Duration::from_mins(1),
                 write_queue: NonZeroUsize::new(1024).unwrap_or(NonZeroUsize::MIN),
                 stamp_cells: 65_536,
                 etag: true,
@@ -81,7 +81,7 @@ impl Default for CacheConfigBuilder {
             circuit_breaker: CircuitBreaker {
                 enabled: true,
                 threshold: 5,
-                timeout: Duration::from_secs(60),
+                timeout: Duration::from_mins(1),
             },
         }
     }

@@ -55,7 +55,6 @@ pub struct CacheConfig {
 
 impl CacheConfig {
     /// A builder with every setting at its default.
-    #[must_use]
     pub fn builder() -> CacheConfigBuilder {
         CacheConfigBuilder::default()
     }

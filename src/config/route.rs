@@ -82,12 +82,12 @@ impl Routes {
         if routes.is_empty() {
             return Some(Self::default());
         }
-        let mut router = matchit::Router::new();
-        for route in routes {
-            router.insert(route.pattern, route.rules).ok()?;
+        let mut patterns = matchit::Router::new();
+        for Route { pattern, rules } in routes {
+            patterns.insert(pattern, rules).ok()?;
         }
         Some(Self {
-            router: Some(Arc::new(router)),
+            router: Some(Arc::new(patterns)),
         })
     }
 

@@ -34,6 +34,7 @@ pub(super) struct Hit {
     pub(super) nested: bool,
 }
 
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 /// What must be known of a request after it has gone to the handler.
 pub(super) struct Ask {
     pub(super) key: RequestKey<'static>,

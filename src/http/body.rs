@@ -119,7 +119,7 @@ where
                 return follow.poll_frame(cx);
             }
             match ready!(self.source.poll_frame(cx)) {
-                Driven::Here(None) => return Poll::Ready(None),
+                Driven::Here(None) | Driven::Elsewhere(None) => return Poll::Ready(None),
                 Driven::Here(Some(Ok(piece))) => {
                     return Poll::Ready(Some(Ok(frame(piece, &mut self.left))));
                 }
@@ -130,7 +130,6 @@ where
                     let left = self.left;
                     self.reader = Some(Follow { reader, left });
                 }
-                Driven::Elsewhere(None) => return Poll::Ready(None),
             }
         }
     }

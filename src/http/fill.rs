@@ -274,9 +274,8 @@ where
         });
         match tokio::time::timeout(IDLE, frame).await {
             Ok(true) => {}
-            Ok(false) => return,
             Err(_) if relay.is_read() => {}
-            Err(_) => return,
+            Ok(false) | Err(_) => return,
         }
     }
 }

@@ -4,6 +4,7 @@ mod ask;
 mod body;
 mod fetch;
 mod fill;
+mod find;
 mod future;
 mod layer;
 mod marks;
@@ -25,17 +26,34 @@ pub(crate) use marks::Marks;
 pub use nested::CacheTtl;
 pub use service::CacheService;
 
+use crate::clock::Timestamp;
 use crate::key::RequestKey;
 use crate::stamp::Scope;
 use crate::store::Moment;
 use ::http::{HeaderMap, HeaderName, StatusCode};
 use fill::TakeOver;
+use plan::Plan;
 use relay::Relay;
 use std::sync::Arc;
 
 /// What a leader shows its followers once the head of its response is there.
 #[derive(Clone)]
-pub(crate) struct Shown(Arc<ShownHead>);
+pub(crate) struct Shown(Arc<(ShownHead, Arc<dyn TakeOver>)>);
+
+impl Shown {
+    fn new(head: ShownHead, source: Arc<dyn TakeOver>) -> Self {
+        Self(Arc::new((head, source)))
+    }
+
+    fn head(&self) -> &ShownHead {
+        &self.0.0
+    }
+
+    /// Has a task drive the body, so that no reader waits for the leader's client.
+    fn take_over(&self) {
+        self.0.1.take_over();
+    }
+}
 
 struct ShownHead {
     status: StatusCode,
@@ -43,14 +61,29 @@ struct ShownHead {
     headers: HeaderMap,
     vary: Vec<HeaderName>,
     variant: Vec<u8>,
-    scopes: Vec<Scope>,
+    scopes: [Scope; 2],
     /// When the fetch began.
     led: Moment,
     relay: Arc<Relay>,
-    source: Arc<dyn TakeOver>,
     /// The body's length, where it is known.
     length: Option<u64>,
-    received: crate::clock::Timestamp,
+    received: Timestamp,
+}
+
+impl ShownHead {
+    fn of(plan: &Plan, length: Option<u64>, led: Moment, relay: Arc<Relay>) -> Self {
+        Self {
+            status: plan.status,
+            headers: plan.headers.clone(),
+            vary: plan.vary.clone(),
+            variant: plan.variant.clone(),
+            scopes: plan.scopes,
+            led,
+            relay,
+            length,
+            received: plan.meta.stored_at,
+        }
+    }
 }
 
 /// The fetch of a key that is not known to vary, or of one of its variants, is one flight.

@@ -5,7 +5,7 @@ use crate::clock::Timestamp;
 use crate::entry::{Draft, Kind, Meta, seal};
 use crate::flight::Landing;
 use crate::http::Shown;
-use crate::key::{RequestKey, uri_scopes};
+use crate::key::RequestKey;
 use crate::stamp::Scope;
 use bytes::Bytes;
 use http::header::{DATE, ETAG};
@@ -18,10 +18,10 @@ pub(crate) struct Plan {
     pub(super) cache: Arc<Inner>,
     pub(super) key: RequestKey<'static>,
     pub(super) place: u64,
-    pub(super) label: String,
     pub(super) meta: Meta,
     /// Whether the stamp is known. Without one nothing is stored; followers are served.
     pub(super) stamped: bool,
+    pub(super) scopes: [Scope; 2],
     pub(super) status: StatusCode,
     /// End-to-end fields only.
     pub(super) headers: HeaderMap,
@@ -68,8 +68,8 @@ impl Plan {
             status: self.status,
             key: &self.key.to_bytes(),
             variant: &self.variant,
-            label: &self.label,
-            scopes: &self.scopes(),
+            label: &self.label(),
+            scopes: &self.scopes,
             tags: &[],
             headers: &self.headers,
             frames,
@@ -84,8 +84,13 @@ impl Plan {
         drop(self.landing.take());
     }
 
-    fn scopes(&self) -> [Scope; 2] {
-        uri_scopes(&self.key)
+    /// In clear what the key says by hash.
+    fn label(&self) -> String {
+        let (mark, query) = match &self.key.query {
+            Some(query) => ("?", &**query),
+            None => ("", ""),
+        };
+        format!("GET {} {}{mark}{query}", self.key.authority, self.key.path)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::ask::{Begin, begin};
 use super::body::CacheBody;
-use super::fetch::answer;
+use super::find::answer;
 use super::future::ResponseFuture;
 use super::layer::Shared;
 use super::nested::Tell;

@@ -144,7 +144,9 @@ impl KeyRules {
             let values = cookies(input.headers).filter(|(n, _)| *n == name.as_bytes());
             let values: Vec<_> = values.map(|(_, value)| value).collect();
             extras.extend_from_slice(&length(values.len()));
-            values.iter().for_each(|value| put(&mut extras, value));
+            for value in values {
+                put(&mut extras, value);
+            }
         }
         if let Some(with) = &self.with {
             put(&mut extras, with(input).as_bytes());

@@ -111,9 +111,8 @@ enum Item<'a> {
 /// The first `name`, `name=token` or `name="quoted string"` of a list, and what follows its
 /// comma.
 fn next_item(list: &[u8]) -> (Item<'_>, &[u8]) {
-    let end = match item_end(list) {
-        Some(end) => end,
-        None => return (Item::Unterminated, &[]),
+    let Some(end) = item_end(list) else {
+        return (Item::Unterminated, &[]);
     };
     let item = list[..end].trim_ascii();
     let rest = list.get(end + 1..).unwrap_or_default();

@@ -6,6 +6,7 @@ use http::{HeaderMap, HeaderValue};
 
 /// What a request's fields say that matters here.
 #[derive(Clone, Copy, Debug, Default)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(crate) struct Fields<'a> {
     /// The last `Host`.
     pub(crate) host: Option<&'a HeaderValue>,

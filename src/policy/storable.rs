@@ -70,6 +70,19 @@ pub(crate) fn storable(head: &Head<'_>, ttls: &Ttls) -> Result<Storable, Refusal
     })
 }
 
+/// Fields that speak of one connection only.
+const HOP_BY_HOP: [&str; 9] = [
+    "connection",
+    "keep-alive",
+    "proxy-connection",
+    "proxy-authenticate",
+    "proxy-authentication-info",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
 /// RFC 9111 §3.1, RFC 9110 §7.6.1: fields of one connection are not stored, nor those that
 /// `Connection` names.
 pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) {
@@ -79,20 +92,9 @@ pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) {
         .flat_map(|line| line.as_bytes().split(|b| *b == b','))
         .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
         .collect();
-    named.iter().for_each(|name| {
+    for name in &named {
         headers.remove(name);
-    });
-    const HOP_BY_HOP: [&str; 9] = [
-        "connection",
-        "keep-alive",
-        "proxy-connection",
-        "proxy-authenticate",
-        "proxy-authentication-info",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-    ];
+    }
     for name in HOP_BY_HOP {
         headers.remove(name);
     }

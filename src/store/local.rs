@@ -1,6 +1,6 @@
-//! The tier in this process: quick_cache, weighed by bytes.
+//! The tier in this process: `quick_cache`, weighed by bytes.
 //!
-//! Entries are found by a 64-bit hash keyed per process (SipHash) and then compared whole:
+//! Entries are found by a 64-bit hash keyed per process (`SipHash`) and then compared whole:
 //! nobody can choose a collision, and one that happens is a miss.
 
 use crate::entry::{Entry, Kind};
@@ -77,6 +77,13 @@ impl Local {
     /// The record of what a key varies by.
     pub(crate) fn vary(&self, key: &RequestKey<'_>) -> Option<Arc<Entry>> {
         self.at(key, &[]).filter(|entry| entry.kind == Kind::Vary)
+    }
+
+    /// Whether what stands in the place of `entry` was fetched later.
+    pub(crate) fn has_newer(&self, key: &RequestKey<'_>, entry: &Entry) -> bool {
+        let age = |entry: &Entry| (entry.meta.stamp, entry.meta.stored_at);
+        self.at(key, &entry.variant)
+            .is_some_and(|found| age(&found) > age(entry))
     }
 
     pub(crate) fn insert(&self, key: &RequestKey<'_>, entry: Arc<Entry>) {

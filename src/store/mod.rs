@@ -4,6 +4,7 @@
 //! every hit is judged by the record of purges read in the same round trip, so that it is
 //! exact; a copy in the local tier then saves carrying the body, not the question.
 
+mod asked;
 mod local;
 #[cfg(feature = "redis")]
 mod redis;
@@ -11,16 +12,17 @@ mod redis;
 #[path = "redis_off.rs"]
 mod redis;
 
+use asked::Asked;
 pub(crate) use local::{Found, Local};
-pub(crate) use redis::{Applied, Get, Read, Remote, Write};
+pub(crate) use redis::{Applied, Remote};
+use redis::{Get, Read, Write};
 
 use crate::clock::Timestamp;
-use crate::entry::{Draft, Entry, Kind, decode, seal, vary_record};
+use crate::entry::{Draft, Entry, Kind, seal, vary_record};
 use crate::error::Fault;
-use crate::key::{Names, Namespace, RequestKey, variant_bytes};
+use crate::key::{Names, Namespace, RequestKey};
 use crate::observe::{Event, Observer};
 use crate::stamp::{Scope, Stamp, Stamps};
-use bytes::Bytes;
 use http::{HeaderMap, HeaderName};
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,7 +31,7 @@ use std::time::Duration;
 const MAX_VARY_SETS: usize = 4;
 
 /// How long a record of `Vary` fields is kept: longer than most of what it leads to.
-const VARY_TTL: Duration = Duration::from_secs(24 * 3600);
+const VARY_TTL: Duration = Duration::from_hours(24);
 
 pub(crate) struct Store {
     pub(crate) local: Local,
@@ -203,24 +205,32 @@ impl Store {
         now: Timestamp,
     ) {
         let ttl = Duration::from_millis(entry.meta.stale_until.since(now));
+        // Late: what a purge covers must not push out what was fetched after it.
+        if !self.valid_locally(&entry) || self.local.has_newer(key, &entry) {
+            return;
+        }
         let names = self.remote.as_ref().map(|_| self.namespace.names(key));
         if !vary.is_empty() {
             self.record_vary(key, &entry, vary, names.as_ref());
         }
         self.local.insert(key, entry.clone());
-        // A purge since the handler ran has marked its cells by now, or will not have been
-        // answered before this entry is found invalid by everybody.
-        let valid = match &self.remote {
-            None => self.valid_here(&entry),
-            Some(_) => self.unpurged_here(&entry),
-        };
-        if !valid {
+        // A purge marks its cells first: either it is seen here, or whoever finds the entry
+        // sees it.
+        if !self.valid_locally(&entry) {
             self.local.remove(key, &entry);
         } else if let (Some(remote), Some(names)) = (&self.remote, names) {
             let name = self.name_of(&names, key, &entry);
             remote.write(Write::new(name, entry, ttl));
         } else {
             self.observer.count(Event::Stored);
+        }
+    }
+
+    /// Judged by all that this process knows without asking.
+    fn valid_locally(&self, entry: &Entry) -> bool {
+        match &self.remote {
+            None => self.valid_here(entry),
+            Some(_) => self.unpurged_here(entry),
         }
     }
 
@@ -340,12 +350,7 @@ impl Store {
     }
 
     /// Whether `entry` is valid by the record of purges that was read after it.
-    pub(crate) async fn confirm(
-        &self,
-        remote: &Remote,
-        entry: &Entry,
-        read: &Read,
-    ) -> Result<bool, Fault> {
+    async fn confirm(&self, remote: &Remote, entry: &Entry, read: &Read) -> Result<bool, Fault> {
         let stamp = entry.meta.stamp;
         if stamp > read.clock || !self.unpurged_here(entry) || read.everything > stamp {
             return Ok(false);
@@ -383,117 +388,6 @@ impl Lookup {
             other_variants,
             moment,
         }
-    }
-}
-
-/// One lookup in Redis.
-struct Asked<'a> {
-    store: &'a Store,
-    remote: &'a Remote,
-    key: &'a RequestKey<'a>,
-    headers: &'a HeaderMap,
-    names: Names,
-}
-
-impl Asked<'_> {
-    async fn lookup(&self, moment: Moment) -> Result<Lookup, Fault> {
-        match self.store.local.find(self.key, self.headers) {
-            Found::Entry(entry) => match self.lookup_copy(&entry, moment).await? {
-                Some(lookup) => Ok(lookup),
-                None => self.lookup_whole(moment).await,
-            },
-            _ => self.lookup_whole(moment).await,
-        }
-    }
-
-    /// Asks whether Redis still has what the local tier has a copy of. `None`: it has
-    /// something else.
-    async fn lookup_copy(
-        &self,
-        entry: &Arc<Entry>,
-        moment: Moment,
-    ) -> Result<Option<Lookup>, Fault> {
-        let name = self.store.name_of(&self.names, self.key, entry);
-        let read = self.remote.read(&[Get::Header(name)]).await?;
-        let header = read.values.first().and_then(Option::as_ref);
-        let same = match header {
-            Some(header) if !header.is_empty() => **header == *entry.header(),
-            _ => entry.is_queued(),
-        };
-        if !same || !self.store.confirm(self.remote, entry, &read).await? {
-            return Ok(None);
-        }
-        Ok(Some(Lookup {
-            found: Some((entry.clone(), Tier::Redis)),
-            other_variants: false,
-            moment: moment.at(read.clock),
-        }))
-    }
-
-    /// Reads the key and the variants it is known to have; then those that only Redis knows.
-    async fn lookup_whole(&self, moment: Moment) -> Result<Lookup, Fault> {
-        let known = self.store.local.vary(self.key);
-        let known = known.as_ref().map_or(&[][..], |record| &record.vary);
-        let mut wanted = vec![Vec::new()];
-        wanted.extend(known.iter().map(|set| variant_bytes(set, self.headers)));
-        let (mut entries, mut read) = self.read(&wanted).await?;
-        let moment = moment.at(read.clock);
-        let record = entries.iter().position(|entry| entry.kind == Kind::Vary);
-        let record = record.map(|at| Arc::new(entries.swap_remove(at)));
-        if let Some(record) = &record {
-            self.store.local.insert(self.key, record.clone());
-            let new = record.vary.iter().filter(|set| !known.contains(set));
-            let wanted: Vec<Vec<u8>> = new.map(|set| variant_bytes(set, self.headers)).collect();
-            if !wanted.is_empty() {
-                let (more, later) = self.read(&wanted).await?;
-                entries.extend(more);
-                read = later;
-            }
-        }
-        let newest = entries.into_iter().max_by_key(|entry| entry.meta.stored_at);
-        let found = match newest.map(Arc::new) {
-            Some(entry) if self.store.confirm(self.remote, &entry, &read).await? => {
-                self.store.local.insert(self.key, entry.clone());
-                Some((entry, Tier::Redis))
-            }
-            _ => None,
-        };
-        Ok(Lookup {
-            other_variants: found.is_none() && record.is_some(),
-            found,
-            moment,
-        })
-    }
-
-    /// Reads variants of the key, the empty one being the key itself.
-    async fn read(&self, variants: &[Vec<u8>]) -> Result<(Vec<Entry>, Read), Fault> {
-        let gets: Vec<Get> = variants.iter().map(|variant| self.whole(variant)).collect();
-        let mut read = self.remote.read(&gets).await?;
-        let values = read.values.drain(..).zip(variants);
-        let entries = values
-            .filter_map(|(wire, variant)| self.decode(wire?, variant))
-            .collect();
-        Ok((entries, read))
-    }
-
-    fn whole(&self, variant: &[u8]) -> Get {
-        Get::Whole(match variant {
-            [] => self.names.primary.clone(),
-            _ => self
-                .store
-                .namespace
-                .variant(&self.names, &self.key.extras, variant),
-        })
-    }
-
-    /// An envelope of this very key and variant; whatever else stands there is a miss.
-    fn decode(&self, wire: Bytes, variant: &[u8]) -> Option<Entry> {
-        let ours = |entry: &Entry| self.key.matches(&entry.key) && *entry.variant == *variant;
-        let entry = decode(wire).filter(ours);
-        if entry.is_none() {
-            self.store.observer.fault("decode", Fault::Foreign);
-        }
-        entry
     }
 }
 

@@ -81,6 +81,10 @@ impl Drop for Running {
 
 impl Remote {
     /// `None` only without the feature `redis`.
+    #[allow(
+        clippy::unnecessary_wraps,
+        reason = "without the feature there is none"
+    )]
     pub(crate) fn new(
         config: &RedisConfig,
         namespace: &Namespace,

@@ -27,7 +27,7 @@ const LAST_BACK_OFF: Duration = Duration::from_secs(5);
 type Held = PooledConnection<'static, Manager>;
 
 pub(super) struct Slots {
-    slots: Box<[ArcSwapOption<Held>]>,
+    held: Box<[ArcSwapOption<Held>]>,
     next: AtomicUsize,
     state: watch::Sender<State>,
     broke: Arc<Notify>,
@@ -47,7 +47,7 @@ impl Slots {
     pub(super) fn new(config: &RedisConfig) -> Self {
         let slots = config.max_connections.clamp(1, MAX_SLOTS);
         Self {
-            slots: (0..slots).map(|_| ArcSwapOption::empty()).collect(),
+            held: (0..slots).map(|_| ArcSwapOption::empty()).collect(),
             next: AtomicUsize::new(0),
             state: watch::Sender::new(State::Connecting),
             broke: Arc::default(),
@@ -61,7 +61,7 @@ impl Slots {
 
     /// Lets go of all connections.
     pub(super) fn reset(&self) {
-        self.slots.iter().for_each(|slot| slot.store(None));
+        self.held.iter().for_each(|slot| slot.store(None));
         self.state.send_replace(State::Connecting);
     }
 
@@ -79,8 +79,8 @@ impl Slots {
 
     fn pick(&self) -> Option<MultiplexedConnection> {
         let start = self.next.fetch_add(1, Ordering::Relaxed);
-        (0..self.slots.len()).find_map(|i| {
-            let held = self.slots[(start + i) % self.slots.len()].load();
+        (0..self.held.len()).find_map(|i| {
+            let held = self.held[(start + i) % self.held.len()].load();
             let connection: &Connection = held.as_ref()?;
             (!connection.is_broken()).then(|| connection.handle.clone())
         })
@@ -110,7 +110,7 @@ impl Slots {
 
     /// Replaces what is empty or broken. Whether all slots stand.
     async fn fill(&self, pool: &Pool<Manager>) -> bool {
-        for slot in &self.slots {
+        for slot in &self.held {
             if slot.load().as_ref().is_some_and(|held| !held.is_broken()) {
                 continue;
             }
@@ -156,7 +156,7 @@ impl Slots {
 
     /// A connection that hangs gives no sign of its own.
     async fn probe(&self) {
-        for slot in &self.slots {
+        for slot in &self.held {
             let Some(held) = slot.load_full() else {
                 continue;
             };

@@ -1,0 +1,272 @@
+//! What one exchange costs in this process: request built, service called, body collected.
+//!
+//! `cargo bench --bench hit`. Times are medians of rounds in which the cases take turns, to
+//! be read as ratios; allocations are counted exactly; instructions by callgrind, where
+//! valgrind is installed, as the difference of a long and a short run.
+
+#![allow(clippy::disallowed_methods, reason = "a benchmark reads the time")]
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use http::{Method, Request, Response};
+use http_body_util::{BodyExt, Empty, Full};
+use neuralblitz_cache::{CacheConfig, CacheLayer};
+use std::convert::Infallible;
+use std::fmt::Debug;
+use std::hint::black_box;
+use std::process::Command;
+use std::time::Instant;
+use tower::{Layer, Service, service_fn};
+
+const KEYS: usize = 100_000;
+
+type Req = Request<Empty<Bytes>>;
+
+/// One thing to be measured: an exchange, by number.
+type Exchange = Box<dyn FnMut(usize)>;
+
+fn main() {
+    let args: Vec<String> = std::env::args().collect();
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let _inside = runtime.enter();
+    match &args[1..] {
+        [count, case, times] if count == "--count" => {
+            let mut exchange = case_named(case);
+            (0..times.parse().expect("a number")).for_each(|i| exchange(i));
+        }
+        _ => report(),
+    }
+}
+
+/// A case, and the one it is compared with.
+const CASES: [(&str, &str); 7] = [
+    ("handler 1 KiB", "handler 1 KiB"),
+    ("hit 1 KiB", "handler 1 KiB"),
+    ("hit 64 KiB", "handler 64 KiB"),
+    ("hit, zipf over 100k keys", "handler, zipf over 100k keys"),
+    ("304 of a hit", "handler 1 KiB"),
+    ("pass-through", "no layer"),
+    ("miss, stored", "handler 1 KiB"),
+];
+
+fn report() {
+    println!("| exchange | ns | against the bare one | allocations | instructions | against |");
+    println!("|---|---|---|---|---|---|");
+    for (case, base) in CASES {
+        let (ns, ratio) = time(case_named(case), case_named(base));
+        let allocations = allocations(case_named(case));
+        let (count, against) = match (instructions(case), instructions(base)) {
+            (Some(count), Some(base)) => (
+                count.to_string(),
+                format!("{:.2}", count as f64 / base as f64),
+            ),
+            _ => ("no valgrind".into(), String::new()),
+        };
+        println!("| {case} | {ns:.0} | {ratio:.2} | {allocations} | {count} | {against} |");
+    }
+}
+
+fn case_named(case: &str) -> Exchange {
+    match case {
+        "handler 1 KiB" => get(handler(1 << 10), |_| "/item?x=1".into()),
+        "handler 64 KiB" => get(handler(64 << 10), |_| "/item?x=1".into()),
+        "hit 1 KiB" => warm(get(cached(1 << 10), |_| "/item?x=1".into()), 2),
+        "hit 64 KiB" => warm(get(cached(64 << 10), |_| "/item?x=1".into()), 2),
+        "304 of a hit" => warm(conditional(cached(1 << 10)), 2),
+        "handler, zipf over 100k keys" => zipf(handler(1 << 10)),
+        "hit, zipf over 100k keys" => warm(zipf(cached(1 << 10)), KEYS),
+        "no layer" => post(handler(1 << 10)),
+        "pass-through" => post(cached(1 << 10)),
+        "miss, stored" => get(cached(1 << 10), |i| format!("/item/{i}")),
+        _ => panic!("no case {case}"),
+    }
+}
+
+/// A handler that does nothing but answer, with six fields as APIs send them.
+fn handler(
+    size: usize,
+) -> impl Service<Req, Response = Response<Full<Bytes>>, Error = Infallible, Future: Send>
++ Clone
++ Send
++ 'static {
+    let body = Bytes::from(vec![b'x'; size]);
+    service_fn(move |_: Req| {
+        let response = Response::builder()
+            .header("content-type", "application/json")
+            .header("content-length", size)
+            .header("cache-control", "public, max-age=3600")
+            .header("etag", "\"0123456789abcdef\"")
+            .header("date", "Sun, 06 Nov 1994 08:49:37 GMT")
+            .header("x-request-id", "5f3c")
+            .body(Full::new(body.clone()));
+        std::future::ready(Ok(response.expect("a response")))
+    })
+}
+
+fn cached(size: usize) -> impl Service<Req, Response: Collected, Error: Debug, Future: Send> {
+    let config = CacheConfig::builder().local_bytes(1 << 30).build();
+    CacheLayer::new(config.expect("usable")).layer(handler(size))
+}
+
+/// A response whose body can be collected.
+trait Collected {
+    fn collect(self) -> usize;
+}
+
+impl<B> Collected for Response<B>
+where
+    B: hyper::body::Body<Data = Bytes, Error: Debug>,
+{
+    fn collect(self) -> usize {
+        let body = self.into_body().collect().now_or_never();
+        let bytes = body.expect("ready").expect("whole").to_bytes();
+        bytes.len()
+    }
+}
+
+fn exchange<S>(service: &mut S, method: Method, uri: &str, extra: Option<(&str, &str)>) -> usize
+where
+    S: Service<Req, Response: Collected, Error: Debug>,
+{
+    let mut request = Request::builder()
+        .method(method)
+        .uri(uri)
+        .header("host", "localhost:3000")
+        .header("accept", "application/json");
+    if let Some((name, value)) = extra {
+        request = request.header(name, value);
+    }
+    let request = request.body(Empty::new()).expect("a request");
+    let response = service.call(request).now_or_never().expect("ready");
+    response.expect("answered").collect()
+}
+
+fn get<S>(mut service: S, uri: impl Fn(usize) -> String + 'static) -> Exchange
+where
+    S: Service<Req, Response: Collected, Error: Debug> + 'static,
+{
+    let fixed = uri(0);
+    let varies = uri(1) != fixed;
+    Box::new(move |i| {
+        let own = varies.then(|| uri(i));
+        black_box(exchange(
+            &mut service,
+            Method::GET,
+            own.as_deref().unwrap_or(&fixed),
+            None,
+        ));
+    })
+}
+
+fn conditional<S>(mut service: S) -> Exchange
+where
+    S: Service<Req, Response: Collected, Error: Debug> + 'static,
+{
+    let condition = Some(("if-none-match", "\"0123456789abcdef\""));
+    Box::new(move |_| {
+        black_box(exchange(&mut service, Method::GET, "/item?x=1", condition));
+    })
+}
+
+fn post<S>(mut service: S) -> Exchange
+where
+    S: Service<Req, Response: Collected, Error: Debug> + 'static,
+{
+    Box::new(move |_| {
+        black_box(exchange(&mut service, Method::POST, "/item?x=1", None));
+    })
+}
+
+/// Every key once, then by Zipf's law.
+fn zipf<S>(mut service: S) -> Exchange
+where
+    S: Service<Req, Response: Collected, Error: Debug> + 'static,
+{
+    let uris: Vec<String> = (0..KEYS).map(|key| format!("/item/{key}")).collect();
+    let harmonic: f64 = (1..=KEYS).map(|rank| 1.0 / rank as f64).sum();
+    let mut sum = 0.0;
+    let cumulative: Vec<f64> = (1..=KEYS)
+        .map(|rank| {
+            sum += 1.0 / rank as f64 / harmonic;
+            sum
+        })
+        .collect();
+    let mut state = 0x2545_f491_4f6c_dd1d_u64;
+    let ranks: Vec<usize> = (0..1 << 20)
+        .map(|_| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            let at = (state >> 11) as f64 / (1u64 << 53) as f64;
+            cumulative.partition_point(|c| *c < at).min(KEYS - 1)
+        })
+        .collect();
+    let mut calls = 0;
+    Box::new(move |_| {
+        let key = if calls < KEYS {
+            calls
+        } else {
+            ranks[calls % ranks.len()]
+        };
+        calls += 1;
+        black_box(exchange(&mut service, Method::GET, &uris[key], None));
+    })
+}
+
+fn warm(mut exchange: Exchange, times: usize) -> Exchange {
+    (0..times).for_each(&mut exchange);
+    exchange
+}
+
+/// Nanoseconds of `case`, and its median ratio to `base`, the two taking turns.
+fn time(mut case: Exchange, mut base: Exchange) -> (f64, f64) {
+    const ROUNDS: usize = 101;
+    const BATCH: usize = 1000;
+    let mut calls = 0;
+    let mut batch = |exchange: &mut Exchange| {
+        let start = Instant::now();
+        for _ in 0..BATCH {
+            calls += 1;
+            exchange(calls);
+        }
+        start.elapsed().as_nanos() as f64 / BATCH as f64
+    };
+    batch(&mut case);
+    batch(&mut base);
+    let mut rounds: Vec<(f64, f64)> = (0..ROUNDS)
+        .map(|_| {
+            let (ours, theirs) = (batch(&mut case), batch(&mut base));
+            (ours, ours / theirs)
+        })
+        .collect();
+    rounds.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let ns = rounds[ROUNDS / 2].0;
+    rounds.sort_by(|a, b| a.1.total_cmp(&b.1));
+    (ns, rounds[ROUNDS / 2].1)
+}
+
+/// Allocations of one exchange.
+fn allocations(mut case: Exchange) -> u64 {
+    (0..100).for_each(&mut case);
+    allocation_counter::measure(|| case(100)).count_total
+}
+
+/// Instructions of one exchange.
+fn instructions(case: &str) -> Option<u64> {
+    let (short, long) = (1000, 3000);
+    let [short_run, long_run] = [short, long].map(|times| collected(case, times));
+    Some((long_run? - short_run?) / (long - short))
+}
+
+fn collected(case: &str, times: u64) -> Option<u64> {
+    let this = std::env::current_exe().ok()?;
+    let output = Command::new("valgrind")
+        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
+        .arg(this)
+        .args(["--count", case, &times.to_string()])
+        .output()
+        .ok()?;
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    let line = text.lines().find(|line| line.contains("Collected :"))?;
+    line.rsplit(' ').next()?.parse().ok()
+}

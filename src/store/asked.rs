@@ -1,0 +1,120 @@
+//! One lookup in Redis: a copy confirmed where the local tier has one, else the whole entry.
+
+use super::{Found, Get, Lookup, Moment, Read, Remote, Store, Tier};
+use crate::entry::{Entry, Kind, decode};
+use crate::error::Fault;
+use crate::key::{Names, RequestKey, variant_bytes};
+use bytes::Bytes;
+use http::HeaderMap;
+use std::sync::Arc;
+
+/// One lookup in Redis.
+pub(super) struct Asked<'a> {
+    pub(super) store: &'a Store,
+    pub(super) remote: &'a Remote,
+    pub(super) key: &'a RequestKey<'a>,
+    pub(super) headers: &'a HeaderMap,
+    pub(super) names: Names,
+}
+
+impl Asked<'_> {
+    pub(super) async fn lookup(&self, moment: Moment) -> Result<Lookup, Fault> {
+        match self.store.local.find(self.key, self.headers) {
+            Found::Entry(entry) => match self.lookup_copy(&entry, moment).await? {
+                Some(lookup) => Ok(lookup),
+                None => self.lookup_whole(moment).await,
+            },
+            _ => self.lookup_whole(moment).await,
+        }
+    }
+
+    /// Asks whether Redis still has what the local tier has a copy of. `None`: it has
+    /// something else.
+    async fn lookup_copy(
+        &self,
+        entry: &Arc<Entry>,
+        moment: Moment,
+    ) -> Result<Option<Lookup>, Fault> {
+        let name = self.store.name_of(&self.names, self.key, entry);
+        let read = self.remote.read(&[Get::Header(name)]).await?;
+        let header = read.values.first().and_then(Option::as_ref);
+        let same = match header {
+            Some(header) if !header.is_empty() => **header == *entry.header(),
+            _ => entry.is_queued(),
+        };
+        if !same || !self.store.confirm(self.remote, entry, &read).await? {
+            return Ok(None);
+        }
+        Ok(Some(Lookup {
+            found: Some((entry.clone(), Tier::Redis)),
+            other_variants: false,
+            moment: moment.at(read.clock),
+        }))
+    }
+
+    /// Reads the key and the variants it is known to have; then those that only Redis knows.
+    async fn lookup_whole(&self, moment: Moment) -> Result<Lookup, Fault> {
+        let known = self.store.local.vary(self.key);
+        let known = known.as_ref().map_or(&[][..], |record| &record.vary);
+        let mut wanted = vec![Vec::new()];
+        wanted.extend(known.iter().map(|set| variant_bytes(set, self.headers)));
+        let (mut entries, mut read) = self.read(&wanted).await?;
+        let moment = moment.at(read.clock);
+        let record = entries.iter().position(|entry| entry.kind == Kind::Vary);
+        let record = record.map(|at| Arc::new(entries.swap_remove(at)));
+        if let Some(record) = &record {
+            self.store.local.insert(self.key, record.clone());
+            let new = record.vary.iter().filter(|set| !known.contains(set));
+            let wanted: Vec<Vec<u8>> = new.map(|set| variant_bytes(set, self.headers)).collect();
+            if !wanted.is_empty() {
+                let (more, later) = self.read(&wanted).await?;
+                entries.extend(more);
+                read = later;
+            }
+        }
+        let newest = entries.into_iter().max_by_key(|entry| entry.meta.stored_at);
+        let found = match newest.map(Arc::new) {
+            Some(entry) if self.store.confirm(self.remote, &entry, &read).await? => {
+                self.store.local.insert(self.key, entry.clone());
+                Some((entry, Tier::Redis))
+            }
+            _ => None,
+        };
+        Ok(Lookup {
+            other_variants: found.is_none() && record.is_some(),
+            found,
+            moment,
+        })
+    }
+
+    /// Reads variants of the key, the empty one being the key itself.
+    async fn read(&self, variants: &[Vec<u8>]) -> Result<(Vec<Entry>, Read), Fault> {
+        let gets: Vec<Get> = variants.iter().map(|variant| self.whole(variant)).collect();
+        let mut read = self.remote.read(&gets).await?;
+        let values = read.values.drain(..).zip(variants);
+        let entries = values
+            .filter_map(|(wire, variant)| self.decode(wire?, variant))
+            .collect();
+        Ok((entries, read))
+    }
+
+    fn whole(&self, variant: &[u8]) -> Get {
+        Get::Whole(match variant {
+            [] => self.names.primary.clone(),
+            _ => self
+                .store
+                .namespace
+                .variant(&self.names, &self.key.extras, variant),
+        })
+    }
+
+    /// An envelope of this very key and variant; whatever else stands there is a miss.
+    fn decode(&self, wire: Bytes, variant: &[u8]) -> Option<Entry> {
+        let ours = |entry: &Entry| self.key.matches(&entry.key) && *entry.variant == *variant;
+        let entry = decode(wire).filter(ours);
+        if entry.is_none() {
+            self.store.observer.fault("decode", Fault::Foreign);
+        }
+        entry
+    }
+}
