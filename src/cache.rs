@@ -6,6 +6,7 @@ use crate::flight::Flights;
 use crate::http::{CacheLayer, Marks, Shown};
 use crate::key::{KeyRules, Namespace, UriRules};
 use crate::observe::{Event, Observer};
+use crate::stamp::Stamps;
 use crate::store::{Local, Remote, Store};
 use crate::sync::lock;
 use std::fmt;
@@ -45,6 +46,7 @@ impl Cache {
     #[must_use]
     pub fn new(config: CacheConfig) -> Self {
         let observer = Arc::new(Observer::default());
+        let stamps = Arc::new(Stamps::new(config.stamp_cells));
         let namespace = Namespace::new(&config.namespace, &config.version);
         let remote = config.redis.as_ref().and_then(|redis| {
             let queue = (config.write_queue, config.local_bytes);
@@ -53,15 +55,15 @@ impl Cache {
                 &namespace,
                 config.stamp_cells,
                 queue,
-                observer.clone(),
+                (stamps.clone(), observer.clone()),
             )
         });
         let store = Store::new(
             Local::new(config.local_bytes, config.max_body),
             remote,
             namespace,
-            (config.stamp_cells, config.soft_limit),
-            observer.clone(),
+            config.soft_limit,
+            (stamps, observer.clone()),
         );
         let cache = Self {
             inner: Arc::new(Inner {
@@ -98,7 +100,7 @@ impl Cache {
         if let Some(remote) = &self.inner.store.remote {
             // What cannot be written in time is lost: it would have been a hit elsewhere.
             let _ = tokio::time::timeout(DRAIN_WITHIN, remote.drain()).await;
-            remote.stop();
+            remote.stop().await;
         }
     }
 

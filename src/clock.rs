@@ -57,3 +57,9 @@ impl Clock {
         self.epoch.after(self.start.elapsed())
     }
 }
+
+/// A point in time to measure from.
+#[allow(clippy::disallowed_methods, reason = "this is the place")]
+pub(crate) fn instant() -> Instant {
+    Instant::now()
+}

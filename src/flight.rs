@@ -244,6 +244,13 @@ impl<V> Follow<V> {
     }
 }
 
+impl<V> Follow<V> {
+    /// What this flight brings is of no use to who comes now: the next one leads anew.
+    pub(crate) fn disown(&self) {
+        self.flights.remove(&self.flight);
+    }
+}
+
 impl<V: Clone> Future for Follow<V> {
     type Output = Outcome<V>;
 

@@ -34,6 +34,10 @@
 //! | `testing` | | entry points for fuzzing; no part of the interface |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
+#![cfg_attr(
+    not(feature = "redis"),
+    allow(dead_code, reason = "only the shared tier uses it")
+)]
 
 mod cache;
 mod clock;

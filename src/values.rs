@@ -5,7 +5,7 @@ use crate::entry::{Draft, Entry, Kind, Meta, seal};
 use crate::error::{CacheError, CacheErrorKind};
 use crate::purge::Purged;
 use crate::stamp::Scope;
-use crate::store::value_key;
+use crate::store::{Applied, value_key};
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use serde::Serialize;
@@ -25,7 +25,7 @@ impl Cache {
         self.start();
         let lookup = self.inner.store.lookup_value(name).await;
         let now = self.inner.clock.now();
-        let fresh = lookup.found.filter(|(entry, _)| entry.is_fresh(now));
+        let fresh = lookup.found.filter(|(entry, _)| entry.meta.is_fresh(now));
         Ok(fresh.and_then(|(entry, _)| rmp_serde::from_slice(&entry.body).ok()))
     }
 
@@ -62,8 +62,12 @@ impl Cache {
         if body.len() > self.inner.config.max_body {
             return Err(CacheError::new(CacheErrorKind::InvalidValue));
         }
-        let unavailable = |_| CacheError::new(CacheErrorKind::Unavailable);
-        let stamp = self.inner.store.stamp_now().await.map_err(unavailable)?;
+        let unavailable = || CacheError::new(CacheErrorKind::Unavailable);
+        // What was set before is purged first: so sets follow each other by stamps, not by the
+        // clocks of their processes.
+        let Applied::At(stamp) = self.inner.store.purge(&[value_scope(name)]).await else {
+            return Err(unavailable());
+        };
         let now = self.inner.clock.now();
         let meta = Meta {
             stamp,
@@ -80,7 +84,7 @@ impl Cache {
             .store
             .insert_value(name, entry, ttl)
             .await
-            .map_err(unavailable)
+            .map_err(|_| unavailable())
     }
 
     /// Deletes a value on all instances.

@@ -6,6 +6,7 @@ use crate::clock::Timestamp;
 use crate::stamp::{Scope, Stamp};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use twox_hash::XxHash3_64;
 
@@ -41,7 +42,9 @@ pub(crate) struct Draft<'a> {
 pub(crate) fn seal(draft: &Draft<'_>) -> Option<Entry> {
     let wire = encode(draft)?;
     let sections = Sections::read(&wire)?;
-    let mut headers = draft.headers.clone();
+    // Read back, so that the values are slices of the envelope: the handler's may keep a far
+    // larger buffer alive.
+    let mut headers = read_head(sections.head)?;
     headers.remove(http::header::AGE);
     let upstream_status = make_places(&mut headers);
     Some(Entry {
@@ -57,6 +60,7 @@ pub(crate) fn seal(draft: &Draft<'_>) -> Option<Entry> {
         upstream_status,
         verified: AtomicU64::new(draft.meta.stamp.0),
         queued: AtomicBool::new(false),
+        told: Mutex::default(),
         wire,
     })
 }
@@ -85,6 +89,7 @@ pub(crate) fn decode(wire: Bytes) -> Option<Entry> {
         upstream_status,
         verified: AtomicU64::new(meta.stamp.0),
         queued: AtomicBool::new(false),
+        told: Mutex::default(),
         wire,
     })
 }

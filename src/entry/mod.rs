@@ -9,6 +9,7 @@ use crate::stamp::{Scope, Stamp};
 use bytes::Bytes;
 use http::header::{AGE, CACHE_STATUS};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// What an envelope holds.
@@ -38,6 +39,18 @@ pub(crate) struct Meta {
     pub(crate) public: bool,
 }
 
+impl Meta {
+    pub(crate) fn is_fresh(&self, now: Timestamp) -> bool {
+        now < self.fresh_until
+    }
+
+    /// RFC 9111 §4.2.3, in seconds: how old it was when it came, and how long it has been
+    /// here.
+    pub(crate) fn age(&self, now: Timestamp) -> u64 {
+        u64::from(self.age) + now.since(self.stored_at) / 1000
+    }
+}
+
 /// One stored response, `Vary` record or value. Head and body are slices of one buffer.
 #[derive(Debug)]
 pub(crate) struct Entry {
@@ -57,6 +70,17 @@ pub(crate) struct Entry {
     wire: Bytes,
     verified: AtomicU64,
     queued: AtomicBool,
+    /// `Age` and `Cache-Status` as they were last sent: they change once a second.
+    pub(crate) told: Mutex<Option<Told>>,
+}
+
+/// `Age` and `Cache-Status` of an entry, and for how long they hold.
+#[derive(Clone, Debug)]
+pub(crate) struct Told {
+    pub(crate) from: Timestamp,
+    pub(crate) until: Timestamp,
+    pub(crate) age: HeaderValue,
+    pub(crate) status: HeaderValue,
 }
 
 impl Entry {
@@ -96,14 +120,11 @@ impl Entry {
         self.queued.store(queued, Ordering::Release);
     }
 
-    pub(crate) fn is_fresh(&self, now: Timestamp) -> bool {
-        now < self.meta.fresh_until
-    }
-
-    /// RFC 9111 §4.2.3, in seconds: how old it was when it came, and how long it has been
-    /// here.
-    pub(crate) fn age(&self, now: Timestamp) -> u64 {
-        u64::from(self.meta.age) + now.since(self.meta.stored_at) / 1000
+    /// When its age, or the rest of its lifetime, is another number of seconds than at `now`.
+    pub(crate) fn next_second(&self, now: Timestamp) -> Timestamp {
+        let aged = now.since(self.meta.stored_at) % 1000;
+        let left = self.meta.fresh_until.since(now) % 1000;
+        Timestamp(now.0 + (1000 - aged).min(left + 1))
     }
 }
 

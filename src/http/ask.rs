@@ -2,7 +2,7 @@
 //! once. Nothing here waits, and a hit allocates nothing but its head.
 
 use super::layer::Shared;
-use super::nested::{Outer, Tell};
+use super::nested::{decline, depth, hint};
 use super::origin::original_uri;
 use crate::clock::Timestamp;
 use crate::entry::Entry;
@@ -21,8 +21,8 @@ pub(super) enum Begin {
     /// Boxed: it goes where there is waiting anyway.
     Ask(Box<Ask>),
     Pass,
-    /// Past this layer, which tells the outer one something.
-    Tell(Tell),
+    /// A rule of this layer leaves it alone; so do the layers further in.
+    Bypass,
 }
 
 /// A fresh entry of the local tier.
@@ -31,11 +31,10 @@ pub(super) struct Hit {
     pub(super) now: Timestamp,
     pub(super) head: bool,
     pub(super) conditional: bool,
-    pub(super) nested: bool,
 }
 
-#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 /// What must be known of a request after it has gone to the handler.
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(super) struct Ask {
     pub(super) key: RequestKey<'static>,
     /// Where the key stands in tables of this process.
@@ -46,25 +45,23 @@ pub(super) struct Ask {
     /// Carries credentials.
     pub(super) guarded: bool,
     pub(super) conditional: bool,
-    /// A layer of the same cache stands further out.
-    pub(super) nested: bool,
 }
 
 pub(super) fn begin<B: Body>(shared: &Shared, request: &Request<B>) -> Begin {
-    let outer = request.extensions().get::<Outer>();
-    let nested = outer.is_some_and(|outer| *outer == Outer::of(&shared.cache));
-    if nested && !shared.own {
-        return Begin::Tell(Tell::Hints(shared.hints.clone()));
+    let extensions = request.extensions();
+    let depth = depth(extensions, &shared.cache);
+    if depth > 0 && !shared.own {
+        hint(extensions, &shared.cache, &shared.hints);
+        return Begin::Pass;
     }
-    match admitted(shared, request, nested) {
-        Some(begin) => begin,
-        None if nested => Begin::Tell(Tell::DoNotStore),
-        None => Begin::Pass,
+    if depth > 0 {
+        decline(extensions, &shared.cache);
     }
+    admitted(shared, request, depth).unwrap_or(Begin::Pass)
 }
 
 /// `None`: not ours.
-fn admitted<B: Body>(shared: &Shared, request: &Request<B>, nested: bool) -> Option<Begin> {
+fn admitted<B: Body>(shared: &Shared, request: &Request<B>, depth: u8) -> Option<Begin> {
     let (method, headers) = (request.method(), request.headers());
     if method != Method::GET && method != Method::HEAD {
         return None;
@@ -72,9 +69,6 @@ fn admitted<B: Body>(shared: &Shared, request: &Request<B>, nested: bool) -> Opt
     let cache = &shared.cache.inner;
     let uri = original_uri(request);
     let route = cache.config.routes.find(uri.path());
-    if route.is_some_and(|route| route.bypass) {
-        return None;
-    }
     let view = RequestView {
         method,
         uri,
@@ -82,7 +76,7 @@ fn admitted<B: Body>(shared: &Shared, request: &Request<B>, nested: bool) -> Opt
         extensions: request.extensions(),
     };
     if shared.bypass.as_ref().is_some_and(|bypass| bypass(&view)) {
-        return None;
+        return Some(Begin::Bypass);
     }
     let credentials = shared
         .credentials
@@ -92,18 +86,24 @@ fn admitted<B: Body>(shared: &Shared, request: &Request<B>, nested: bool) -> Opt
     let fields = Fields::of(headers, credentials, &shared.key);
     let has_content = !request.body().is_end_stream();
     let guarded = admit(method, &fields, has_content)? == Admitted::Guarded;
-    let key = shared.key.key(authority(uri, &fields)?, &view);
+    if route.is_some_and(|route| route.bypass) {
+        return None;
+    }
+    let mut key = shared.key.key(authority(uri, &fields)?, &view);
+    key.depth = depth;
+    if request.uri() != uri {
+        key.rewritten(request.uri());
+    }
     let demand = Demand::of(headers, &fields, cache.config.client_directives);
     let head = method == Method::HEAD;
     if let Found::Entry(entry) = cache.store.at_once(&key, headers) {
         let now = cache.clock.now();
-        if reuse(&entry, &demand, guarded, now) == Reuse::Fresh {
+        if reuse(&entry.meta, &demand, guarded, now) == Reuse::Fresh {
             return Some(Begin::Hit(Hit {
                 entry,
                 now,
                 head,
                 conditional: fields.conditional,
-                nested,
             }));
         }
     }
@@ -115,6 +115,5 @@ fn admitted<B: Body>(shared: &Shared, request: &Request<B>, nested: bool) -> Opt
         head,
         guarded,
         conditional: fields.conditional,
-        nested,
     })))
 }

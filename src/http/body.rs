@@ -96,11 +96,7 @@ impl<B> CacheBody<B> {
 type Polled = Poll<Option<Result<Frame<Bytes>, BodyError>>>;
 
 impl Follow {
-    /// Where the length is known, its end is the end: the fetch may never be polled past it.
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Polled {
-        if self.left == Some(0) {
-            return Poll::Ready(None);
-        }
         let piece = ready!(self.reader.poll_next(cx));
         Poll::Ready(piece.map(|piece| match piece {
             Ok(piece) => Ok(frame(piece, &mut self.left)),
@@ -136,7 +132,7 @@ where
 
     fn is_end_stream(&self) -> bool {
         match &self.reader {
-            Some(follow) => follow.left == Some(0),
+            Some(follow) => follow.reader.is_at_end(),
             None => self
                 .source
                 .ask(Body::is_end_stream)
@@ -164,7 +160,7 @@ fn frame(piece: Piece, left: &mut Option<u64>) -> Frame<Bytes> {
             *left = left.map(|left| left.saturating_sub(data.len() as u64));
             Frame::data(data)
         }
-        Piece::Trailers(trailers) => Frame::trailers(trailers),
+        Piece::Trailers(trailers) => Frame::trailers(*trailers),
     }
 }
 
@@ -197,7 +193,7 @@ where
             Kind::Full { data } => data.is_none(),
             Kind::Pass { body } => body.is_end_stream(),
             Kind::Lead { lead } => lead.is_end_stream(),
-            Kind::Follow { follow } => follow.left == Some(0),
+            Kind::Follow { follow } => follow.reader.is_at_end(),
         }
     }
 

@@ -5,7 +5,7 @@ use super::body::CacheBody;
 use super::fill::{Fill, Source, TakeOver};
 use super::find::{Answer, Turn};
 use super::layer::Shared;
-use super::nested::{CacheTtl, Hints, Outer, is_declined};
+use super::nested::{CacheTtl, Hints, Note, leave_note};
 use super::plan::Plan;
 use super::relay::Relay;
 use super::{Shown, ShownHead, reply};
@@ -42,6 +42,8 @@ struct Arrived {
     now: Timestamp,
     /// The client has it already, as the condition that was kept from the handler says.
     unmodified: bool,
+    /// What the layers further in say; `None`: one of them caches by itself.
+    inner: Option<Hints>,
 }
 
 impl Fetch<'_> {
@@ -55,56 +57,68 @@ impl Fetch<'_> {
         ResB: Body<Data: Buf> + Send + 'static,
     {
         let began = self.cache().clock.now();
-        // What is to be stored must be whole; the layer itself answers the condition.
-        let asks_whole = self.turn.lead.is_some();
+        let asks_whole = self.asks_whole(began);
         if asks_whole {
             request.headers_mut().remove(IF_NONE_MATCH);
             request.headers_mut().remove(IF_MODIFIED_SINCE);
         }
-        let outer = Outer::of(&self.shared.cache);
-        request.extensions_mut().insert(outer);
+        let note = Note::of(&self.shared.cache);
+        leave_note(request.extensions_mut(), note.clone());
         let (parts, body) = handler.oneshot(request).await?.into_parts();
         let now = self.cache().clock.now();
         let unmodified = asks_whole
             && self.ask.conditional
             && parts.status == StatusCode::OK
-            && not_modified(&self.ask.headers, &parts.headers, now);
+            && not_modified(&self.ask.headers, &parts.headers, None);
         let arrived = Arrived {
             parts,
             began,
             now,
             unmodified,
+            inner: note.read(),
         };
         Ok(self.receive(arrived, body))
+    }
+
+    /// What may be stored must be whole: the layer itself answers the condition. Of a key whose
+    /// answers could not be stored of late the handler is left its own 304.
+    fn asks_whole(&self, now: Timestamp) -> bool {
+        let Ask {
+            guarded,
+            head,
+            demand,
+            place,
+            ..
+        } = self.ask;
+        !guarded && !head && !demand.no_store && !self.cache().marks.is_set(*place, now)
     }
 
     fn cache(&self) -> &Arc<Inner> {
         &self.shared.cache.inner
     }
 
-    fn receive<B>(mut self, mut arrived: Arrived, body: B) -> Response<CacheBody<B>>
+    fn receive<B>(mut self, arrived: Arrived, body: B) -> Response<CacheBody<B>>
     where
         B: Body<Data: Buf> + Send + 'static,
     {
-        let now = arrived.now;
-        match self.decide(&mut arrived.parts, &body, now) {
+        match self.decide(&arrived, &body) {
             Ok(storable) => self.store(arrived, body, storable),
             Err(refusal) => {
-                self.refuse(refusal, now);
+                self.refuse(refusal, &arrived);
                 self.respond(arrived, Fate::default(), || CacheBody::pass(body))
             }
         }
     }
 
     /// Whether, and for how long, the response is stored.
-    fn decide<B: Body>(
-        &self,
-        parts: &mut Parts,
-        body: &B,
-        now: Timestamp,
-    ) -> Result<Storable, Refusal> {
-        let hints = Hints::take(&mut parts.extensions).or(&self.shared.hints);
-        let declined = is_declined(&mut parts.extensions);
+    fn decide<B: Body>(&self, arrived: &Arrived, body: &B) -> Result<Storable, Refusal> {
+        let Arrived {
+            parts, now, inner, ..
+        } = arrived;
+        let hints = inner
+            .clone()
+            .ok_or(Refusal::Forbidden)?
+            .or(&self.shared.hints);
         let config = &self.cache().config;
         let route = config.routes.find(&self.ask.key.path);
         let class = hints.class.as_deref().or_else(|| route?.class.as_deref());
@@ -120,11 +134,10 @@ impl Fetch<'_> {
             status: parts.status,
             headers: &parts.headers,
             guarded: self.ask.guarded,
-            now,
+            now: *now,
         };
         let storable = storable(&head, &ttls)?;
-        let unfit = declined
-            || self.ask.head
+        let unfit = self.ask.head
             || self.ask.demand.no_store
             || is_endless(parts)
             || is_too_large(parts, body, config.max_body);
@@ -135,15 +148,24 @@ impl Fetch<'_> {
     }
 
     /// Nothing will be stored: a failure hands the fetch on, anything else sets all free.
-    fn refuse(&mut self, refusal: Refusal, now: Timestamp) {
+    fn refuse(&mut self, refusal: Refusal, arrived: &Arrived) {
         let lead = self.turn.lead.take();
         if refusal == Refusal::Failed {
             drop(lead);
             return;
         }
-        // Said by the response, not by what this request asked or carried.
-        if !self.ask.guarded && !self.ask.demand.no_store && !self.ask.head {
-            self.cache().marks.set(self.ask.place, now);
+        // Said of the resource, not of what this request asked or carried.
+        let Ask {
+            guarded,
+            head,
+            demand,
+            place,
+            ..
+        } = self.ask;
+        let mark =
+            speaks_of_resource(arrived.parts.status) && !guarded && !demand.no_store && !head;
+        if mark {
+            self.cache().marks.set(*place, arrived.now);
         }
         if let Some(lead) = lead {
             lead.release();
@@ -169,7 +191,7 @@ impl Fetch<'_> {
         let plan = self.plan(&arrived, storable);
         let shown = ShownHead::of(&plan, length, self.turn.moment, relay.clone());
         let fill = Fill::new(body, relay, plan, length);
-        let source = Source::new(fill, config.coalesce_timeout);
+        let source = Source::new(fill);
         let lead = self.turn.lead.take();
         // Whoever waits already is not to lose the fetch with the leader's client.
         let drive = arrived.unmodified || lead.as_ref().is_some_and(Lead::is_followed);
@@ -228,10 +250,20 @@ impl Fetch<'_> {
         let member = status::forwarded(self.turn.reason, fate);
         status::append(&mut parts.headers, member);
         if arrived.unmodified {
-            return reply::not_modified_response(parts.headers);
+            return reply::not_modified_response(&parts.headers);
         }
         Response::from_parts(parts, body())
     }
+}
+
+/// Whether a response that is not stored says that others will not be either. A 304 answers
+/// one client's condition, and most refusals one request's fields.
+fn speaks_of_resource(status: StatusCode) -> bool {
+    status.is_success()
+        || matches!(
+            status.as_u16(),
+            300..=303 | 307 | 308 | 401 | 403 | 404 | 405 | 410
+        )
 }
 
 /// A stream that is made to go on is not for followers, nor for the store.

@@ -3,6 +3,7 @@
 use super::Shown;
 use super::plan::Plan;
 use super::relay::{LeaderFailed, Piece, Reader, Relay, Room};
+use crate::clock::instant;
 use crate::flight::Landing;
 use crate::sync::{Arc, Mutex, lock};
 use bytes::{Buf, Bytes};
@@ -10,9 +11,18 @@ use hyper::body::{Body, Frame};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
+use tokio::time::Instant;
 
-/// For how long a body that nobody reads any more may stand still before it is given up.
+/// For how long a body may stand still until newcomers no longer join it; and for how long one
+/// that nobody reads any more is driven on.
 const IDLE: Duration = Duration::from_secs(30);
+
+/// For how long the readers of a body that is not kept wait for the slowest of them, before
+/// it is cut off.
+const STALL: Duration = Duration::from_secs(30);
+
+/// What many small frames may take beyond twice the largest body.
+const SLACK: u64 = 64 << 10;
 
 /// A body being copied.
 pub(crate) struct Fill<B> {
@@ -23,6 +33,8 @@ pub(crate) struct Fill<B> {
     /// As many bytes as there must be, where that is known.
     expected: Option<u64>,
     copied: u64,
+    /// Bytes that the frames take, headers and all.
+    held: u64,
     end: Result<(), LeaderFailed>,
 }
 
@@ -37,6 +49,7 @@ where
             plan: Some(plan),
             expected,
             copied: 0,
+            held: 0,
             end: Err(LeaderFailed),
         };
         fill.check_end();
@@ -64,7 +77,7 @@ where
         let piece = match frame.into_data() {
             Ok(mut data) => Piece::Data(data.copy_to_bytes(data.remaining())),
             Err(frame) => match frame.into_trailers() {
-                Ok(trailers) => Piece::Trailers(trailers),
+                Ok(trailers) => Piece::Trailers(Box::new(trailers)),
                 Err(_) => Piece::Data(Bytes::new()),
             },
         };
@@ -73,7 +86,10 @@ where
             // A body with trailers is more than what would be stored.
             Piece::Trailers(_) => self.give_up(),
         }
-        self.relay.push(piece.clone());
+        if !matches!(&piece, Piece::Data(data) if data.is_empty()) {
+            self.held += piece.weight() as u64;
+            self.relay.push(piece.clone());
+        }
         self.check_end();
         piece
     }
@@ -99,11 +115,20 @@ where
         let Some(plan) = &mut self.plan else {
             return;
         };
-        if self.copied > plan.limit || self.expected.is_some_and(|expected| self.copied > expected)
+        if self.copied > plan.limit
+            || self.held > 2 * plan.limit + SLACK
+            || self.expected.is_some_and(|expected| self.copied > expected)
         {
             self.give_up();
         } else {
             plan.see(data);
+        }
+    }
+
+    /// Who comes from now on fetches anew; those who read it read on.
+    fn close(&mut self) {
+        if let Some(plan) = &mut self.plan {
+            plan.landing = None;
         }
     }
 
@@ -152,7 +177,6 @@ impl<B> Drop for Fill<B> {
 pub(crate) struct Source<B> {
     state: Mutex<State<B>>,
     relay: Arc<Relay>,
-    stall_limit: Duration,
 }
 
 struct State<B> {
@@ -171,7 +195,7 @@ impl<B> Source<B>
 where
     B: Body<Data: Buf> + Send + 'static,
 {
-    pub(crate) fn new(fill: Fill<B>, stall_limit: Duration) -> Arc<Self> {
+    pub(crate) fn new(fill: Fill<B>) -> Arc<Self> {
         Arc::new(Self {
             relay: fill.relay.clone(),
             state: Mutex::new(State {
@@ -179,7 +203,6 @@ where
                 reader: None,
                 leader: None,
             }),
-            stall_limit,
         })
     }
 
@@ -245,7 +268,7 @@ where
         state.reader = Some(self.relay.reader_from_here());
         let leader = state.leader.take();
         drop(state);
-        tokio::spawn(drive(fill, self.stall_limit));
+        tokio::spawn(drive(fill));
         if let Some(leader) = leader {
             leader.wake();
         }
@@ -253,14 +276,16 @@ where
 }
 
 /// Drives a body to its end, or until nobody wants it.
-async fn drive<B>(mut fill: Fill<B>, stall_limit: Duration)
+async fn drive<B>(mut fill: Fill<B>)
 where
     B: Body<Data: Buf> + Send + 'static,
 {
     let relay = fill.relay.clone();
-    loop {
+    let mut unread = Unread::default();
+    while let Some(limit) = unread.left(&relay) {
+        tokio::task::coop::consume_budget().await;
         let room = std::future::poll_fn(|cx| relay.poll_room(cx));
-        match tokio::time::timeout(stall_limit, room).await {
+        match tokio::time::timeout(STALL, room).await {
             Ok(Room::Yes) => {}
             Ok(Room::Unwanted) => return,
             Err(_) => {
@@ -268,14 +293,30 @@ where
                 continue;
             }
         }
-        let frame = std::future::poll_fn(|cx| {
-            fill.poll_frame(cx)
-                .map(|frame| matches!(frame, Some(Ok(_))))
-        });
-        match tokio::time::timeout(IDLE, frame).await {
-            Ok(true) => {}
-            Err(_) if relay.is_read() => {}
-            Ok(false) | Err(_) => return,
+        let frame = std::future::poll_fn(|cx| fill.poll_frame(cx));
+        match tokio::time::timeout(limit, frame).await {
+            Ok(Some(Ok(_))) => {}
+            Ok(_) => return,
+            Err(_) => fill.close(),
         }
+    }
+}
+
+/// For how long nobody has read a body.
+#[derive(Default)]
+struct Unread {
+    since: Option<Instant>,
+}
+
+impl Unread {
+    /// For how long to wait for the next frame; `None`: it was unread for too long.
+    fn left(&mut self, relay: &Relay) -> Option<Duration> {
+        if relay.is_read() {
+            self.since = None;
+            return Some(IDLE);
+        }
+        let since = *self.since.get_or_insert_with(instant);
+        IDLE.checked_sub(since.elapsed())
+            .filter(|left| !left.is_zero())
     }
 }

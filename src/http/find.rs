@@ -5,7 +5,6 @@ use super::ask::Ask;
 use super::body::CacheBody;
 use super::fetch::Fetch;
 use super::layer::Shared;
-use super::nested::Tell;
 use super::{Shown, flight_key, reply};
 use crate::cache::Inner;
 use crate::clock::Timestamp;
@@ -18,9 +17,11 @@ use crate::policy::reuse::{Reuse, reuse};
 use crate::policy::status::{self, Fate, Forwarded};
 use crate::store::{Lookup, Moment, Tier};
 use bytes::Buf;
-use http::{Request, Response, StatusCode};
+use http::header::AGE;
+use http::{HeaderName, Request, Response, StatusCode};
 use hyper::body::Body;
 use std::sync::Arc;
+use std::time::Duration;
 use tower::Service;
 
 pub(super) type Answer<B, E> = Result<Response<CacheBody<B>>, E>;
@@ -36,12 +37,17 @@ where
     S: Service<Request<ReqB>, Response = Response<ResB>>,
     ResB: Body<Data: Buf> + Send + 'static,
 {
-    let nested = ask.nested;
     let way = Way {
         cache: &shared.cache.inner,
         ask: &ask,
+        give_up: shared
+            .cache
+            .inner
+            .clock
+            .now()
+            .after(shared.cache.inner.config.coalesce_timeout),
     };
-    let mut answer = match way.find().await {
+    match way.find().await {
         Step::Answer(response) => Ok(response),
         Step::Fetch(turn) => {
             let fetch = Fetch {
@@ -51,17 +57,26 @@ where
             };
             fetch.run(handler, request).await
         }
-    };
-    if let (true, Ok(response)) = (nested, &mut answer) {
-        Tell::DoNotStore.put(response);
     }
-    answer
 }
 
 /// What a request came to before the handler.
 enum Step<B> {
     Answer(Response<CacheBody<B>>),
     Fetch(Turn),
+}
+
+/// How the wait for another's fetch ended.
+enum Waited<B> {
+    Answer(Response<CacheBody<B>>),
+    /// The caller leads now.
+    Lead(Lead<Shown>),
+    /// What was fetched varies by these fields, and is not for this request.
+    OtherVariant(Vec<HeaderName>),
+    /// What was fetched is purged, past its time or broken off.
+    Useless,
+    /// Fetch for yourself.
+    Alone,
 }
 
 /// The right to run the handler.
@@ -76,6 +91,8 @@ pub(super) struct Turn {
 struct Way<'a> {
     cache: &'a Arc<Inner>,
     ask: &'a Ask,
+    /// When it waits for nobody any more.
+    give_up: Timestamp,
 }
 
 impl Way<'_> {
@@ -86,8 +103,8 @@ impl Way<'_> {
         B: Body<Data: Buf> + Send + 'static,
     {
         let mut lookup = self.look_up().await;
-        let mut again = true;
-        loop {
+        let mut vary = self.known_vary();
+        for last in [false, true] {
             if let Some(response) = self.use_found(&lookup) {
                 return Step::Answer(response);
             }
@@ -96,44 +113,44 @@ impl Way<'_> {
                 return Step::Answer(reply::gateway_timeout());
             }
             let moment = lookup.moment;
-            let turn = |lead| {
-                Step::Fetch(Turn {
-                    moment,
-                    reason,
-                    lead,
-                })
-            };
             if !self.may_wait(reason) {
-                self.cache.observer.count(Event::Miss);
-                return turn(None);
+                return self.fetch(moment, reason, None);
             }
-            match self.wait().await {
-                Outcome::Published(shown) => {
-                    if let Some(response) = self.follow(&shown, &moment, reason).await {
-                        return Step::Answer(response);
-                    }
-                    if !again {
-                        self.cache.observer.count(Event::Miss);
-                        return turn(None);
-                    }
-                    again = false;
-                    lookup = self.look_up().await;
-                }
-                Outcome::Lead(lead) => match self.recheck(&moment) {
-                    Some(response) => {
-                        lead.release();
-                        return Step::Answer(response);
-                    }
-                    None => {
-                        self.cache.observer.count(Event::Miss);
-                        return turn(Some(lead));
-                    }
-                },
-                Outcome::Alone => {
-                    let found = self.recheck(&moment);
-                    return found.map_or_else(|| turn(None), Step::Answer);
-                }
+            match self.wait(&vary, &moment, reason).await {
+                Waited::Answer(response) => return Step::Answer(response),
+                Waited::Lead(lead) => return self.lead(moment, reason, lead),
+                Waited::Alone => return self.alone(moment, reason),
+                _ if last => return self.alone(moment, reason),
+                Waited::OtherVariant(names) => vary = names,
+                Waited::Useless => lookup = self.look_up().await,
             }
+        }
+        self.alone(lookup.moment, self.reason(&lookup))
+    }
+
+    fn fetch<B>(&self, moment: Moment, reason: Forwarded, lead: Option<Lead<Shown>>) -> Step<B> {
+        self.cache.observer.count(Event::Miss);
+        Step::Fetch(Turn {
+            moment,
+            reason,
+            lead,
+        })
+    }
+
+    fn lead<B>(&self, moment: Moment, reason: Forwarded, lead: Lead<Shown>) -> Step<B> {
+        match self.recheck(&moment) {
+            Some(response) => {
+                lead.release();
+                Step::Answer(response)
+            }
+            None => self.fetch(moment, reason, Some(lead)),
+        }
+    }
+
+    fn alone<B>(&self, moment: Moment, reason: Forwarded) -> Step<B> {
+        match self.recheck(&moment) {
+            Some(response) => Step::Answer(response),
+            None => self.fetch(moment, reason, None),
         }
     }
 
@@ -161,7 +178,7 @@ impl Way<'_> {
     fn use_found<B>(&self, lookup: &Lookup) -> Option<Response<CacheBody<B>>> {
         let (entry, tier) = lookup.found.as_ref()?;
         let now = self.cache.clock.now();
-        if reuse(entry, &self.ask.demand, self.ask.guarded, now) != Reuse::Fresh {
+        if reuse(&entry.meta, &self.ask.demand, self.ask.guarded, now) != Reuse::Fresh {
             return None;
         }
         self.cache.observer.count(match tier {
@@ -181,7 +198,7 @@ impl Way<'_> {
         let now = self.cache.clock.now();
         match &lookup.found {
             _ if self.ask.guarded => Forwarded::Bypass,
-            Some((entry, _)) if entry.is_fresh(now) => Forwarded::Request,
+            Some((entry, _)) if entry.meta.is_fresh(now) => Forwarded::Request,
             Some(_) => Forwarded::Stale,
             None if lookup.other_variants => Forwarded::VaryMiss,
             None => Forwarded::UriMiss,
@@ -202,20 +219,36 @@ impl Way<'_> {
         shareable && !head && !demand.no_store && !marked()
     }
 
-    async fn wait(&self) -> Outcome<Shown> {
+    /// The field names by which this key's newest response varies.
+    fn known_vary(&self) -> Vec<HeaderName> {
+        let record = self.cache.store.local.vary(&self.ask.key);
+        let newest = record.and_then(|record| record.vary.first().cloned());
+        newest.unwrap_or_default()
+    }
+
+    async fn wait<B>(&self, vary: &[HeaderName], moment: &Moment, reason: Forwarded) -> Waited<B> {
         let Ask { key, headers, .. } = self.ask;
-        let record = self.cache.store.local.vary(key);
-        let variant = record
-            .and_then(|record| Some(variant_bytes(record.vary.first()?, headers)))
-            .unwrap_or_default();
+        let variant = variant_bytes(vary, headers);
         let place = self.cache.store.local.place(key, &variant);
-        match self.cache.flights.join(place, &flight_key(key, &variant)) {
-            Joined::Lead(lead) => Outcome::Lead(lead),
-            Joined::Alone => Outcome::Alone,
-            Joined::Follow(follow) => {
-                let limit = self.cache.config.coalesce_timeout;
-                let outcome = tokio::time::timeout(limit, follow).await;
-                outcome.unwrap_or(Outcome::Alone)
+        let mut follow = match self.cache.flights.join(place, &flight_key(key, &variant)) {
+            Joined::Lead(lead) => return Waited::Lead(lead),
+            Joined::Alone => return Waited::Alone,
+            Joined::Follow(follow) => follow,
+        };
+        let left = Duration::from_millis(self.give_up.since(self.cache.clock.now()));
+        match tokio::time::timeout(left, &mut follow).await {
+            Ok(Outcome::Lead(lead)) => Waited::Lead(lead),
+            Ok(Outcome::Alone) => Waited::Alone,
+            Ok(Outcome::Published(shown)) => {
+                let waited = self.follow(&shown, moment, reason).await;
+                if matches!(waited, Waited::Useless) {
+                    follow.disown();
+                }
+                waited
+            }
+            Err(_) => {
+                follow.disown();
+                Waited::Alone
             }
         }
     }
@@ -225,45 +258,46 @@ impl Way<'_> {
         let Ask { key, headers, .. } = self.ask;
         let entry = self.cache.store.recheck(key, headers, moment)?;
         let now = self.cache.clock.now();
-        if reuse(&entry, &self.ask.demand, self.ask.guarded, now) != Reuse::Fresh {
+        if reuse(&entry.meta, &self.ask.demand, self.ask.guarded, now) != Reuse::Fresh {
             return None;
         }
         self.cache.observer.count(Event::LocalHit);
         Some(self.hit(&entry, now))
     }
 
-    /// The answer of another request's fetch, if it is for these fields and no purge that
-    /// this request could know of came between.
-    async fn follow<B>(
-        &self,
-        shown: &Shown,
-        moment: &Moment,
-        reason: Forwarded,
-    ) -> Option<Response<CacheBody<B>>> {
+    /// The answer of another request's fetch, if it is for these fields, still fresh, and no
+    /// purge that this request could know of came between.
+    async fn follow<B>(&self, shown: &Shown, moment: &Moment, reason: Forwarded) -> Waited<B> {
         let head = shown.head();
         if variant_bytes(&head.vary, &self.ask.headers) != head.variant {
-            return None;
+            return Waited::OtherVariant(head.vary.clone());
         }
+        let now = self.cache.clock.now();
+        let fit = reuse(&head.meta, &self.ask.demand, self.ask.guarded, now) == Reuse::Fresh;
         let store = &self.cache.store;
-        if !store.covers_asker(&head.scopes, &head.led, moment).await {
-            return None;
+        if !fit || !store.covers_asker(&head.scopes, &head.led, moment).await {
+            return Waited::Useless;
         }
         shown.take_over();
-        let reader = head.relay.reader()?;
+        let Some(reader) = head.relay.reader() else {
+            return Waited::Useless;
+        };
         self.cache.observer.count(Event::Coalesced);
         let mut headers = head.headers.clone();
+        if head.meta.age(now) > 0 {
+            headers.insert(AGE, head.meta.age(now).into());
+        }
         let fate = Fate {
             stored: false,
             collapsed: true,
         };
         status::append(&mut headers, status::forwarded(reason, fate));
-        let matched = head.status == StatusCode::OK
+        let unmodified = head.status == StatusCode::OK
             && self.ask.conditional
-            && not_modified(&self.ask.headers, &head.headers, head.received);
-        if matched {
-            return Some(reply::not_modified_response(headers));
-        }
-        let body = CacheBody::follow(reader, head.length);
-        Some(reply::response(head.status, headers, body))
+            && not_modified(&self.ask.headers, &head.headers, None);
+        Waited::Answer(match unmodified {
+            true => reply::not_modified_response(&headers),
+            false => reply::response(head.status, headers, CacheBody::follow(reader, head.length)),
+        })
     }
 }

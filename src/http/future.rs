@@ -1,7 +1,6 @@
 //! [`ResponseFuture`].
 
 use super::body::CacheBody;
-use super::nested::Tell;
 use bytes::Buf;
 use http::{Request, Response};
 use hyper::body::Body;
@@ -10,7 +9,6 @@ use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use tower::Service;
-use tower::util::Oneshot;
 
 type Slow<ResB, E> = Pin<Box<dyn Future<Output = Result<Response<CacheBody<ResB>>, E>> + Send>>;
 
@@ -33,9 +31,9 @@ pin_project! {
     {
         /// A hit of the local tier.
         Ready { response: Option<Response<CacheBody<ResB>>> },
-        /// Not for this layer; an outer one may be told something.
-        Pass { #[pin] future: Oneshot<S, Request<ReqB>>, tell: Option<Tell> },
-        /// Waits for Redis, another request or the handler.
+        /// Not for this layer.
+        Pass { #[pin] future: S::Future },
+        /// Waits for Redis, another request or the handler's readiness.
         Slow { future: Slow<ResB, S::Error> },
     }
 }
@@ -51,9 +49,9 @@ where
         }
     }
 
-    pub(super) fn pass(future: Oneshot<S, Request<ReqB>>, tell: Option<Tell>) -> Self {
+    pub(super) fn pass(future: S::Future) -> Self {
         Self {
-            kind: Kind::Pass { future, tell },
+            kind: Kind::Pass { future },
         }
     }
 
@@ -77,12 +75,9 @@ where
                 Some(response) => Poll::Ready(Ok(response)),
                 None => Poll::Pending,
             },
-            KindProj::Pass { future, tell } => {
-                let mut response = ready!(future.poll(cx))?.map(CacheBody::pass);
-                if let Some(tell) = tell.take() {
-                    tell.put(&mut response);
-                }
-                Poll::Ready(Ok(response))
+            KindProj::Pass { future } => {
+                let response = ready!(future.poll(cx))?;
+                Poll::Ready(Ok(response.map(CacheBody::pass)))
             }
             KindProj::Slow { future } => future.as_mut().poll(cx),
         }

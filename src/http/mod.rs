@@ -26,7 +26,7 @@ pub(crate) use marks::Marks;
 pub use nested::CacheTtl;
 pub use service::CacheService;
 
-use crate::clock::Timestamp;
+use crate::entry::Meta;
 use crate::key::RequestKey;
 use crate::stamp::Scope;
 use crate::store::Moment;
@@ -67,7 +67,7 @@ struct ShownHead {
     relay: Arc<Relay>,
     /// The body's length, where it is known.
     length: Option<u64>,
-    received: Timestamp,
+    meta: Meta,
 }
 
 impl ShownHead {
@@ -81,7 +81,7 @@ impl ShownHead {
             led,
             relay,
             length,
-            received: plan.meta.stored_at,
+            meta: plan.meta,
         }
     }
 }

@@ -1,8 +1,12 @@
 //! What handlers and inner layers say to the layer that stores.
+//!
+//! Layers of one cache find each other by a note in the request's extensions. An inner layer
+//! writes on it before the handler runs, so that nothing between the layers can lose what it
+//! says.
 
 use crate::cache::Cache;
-use http::{Extensions, Response};
-use std::sync::Arc;
+use crate::sync::{Arc, Mutex, lock};
+use http::Extensions;
 use std::time::Duration;
 
 /// A response extension: how long this response stays fresh. It wins over every setting and
@@ -21,17 +25,7 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CacheTtl(pub Duration);
 
-/// A request extension: a layer of this cache is already at work further out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Outer(usize);
-
-impl Outer {
-    pub(super) fn of(cache: &Cache) -> Self {
-        Self(Arc::as_ptr(&cache.inner).addr())
-    }
-}
-
-/// A response extension: what inner layers say that matters only once the handler ran.
+/// What layers say that matters only once the handler ran.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Hints {
     pub(super) ttl: Option<Duration>,
@@ -48,38 +42,75 @@ impl Hints {
             class: self.class.or_else(|| outer.class.clone()),
         }
     }
-
-    pub(super) fn take(extensions: &mut Extensions) -> Self {
-        extensions.remove().unwrap_or_default()
-    }
 }
 
-/// A response extension: an inner layer caches this by rules of its own.
-#[derive(Clone, Copy, Debug)]
-struct DoNotStore;
-
-pub(super) fn is_declined(extensions: &mut Extensions) -> bool {
-    extensions.remove::<DoNotStore>().is_some()
-}
-
-/// What an inner layer tells the outer one.
+/// One layer's note, written on by the layers of its cache further in.
 #[derive(Clone, Debug)]
-pub(super) enum Tell {
-    Hints(Hints),
-    DoNotStore,
+pub(super) struct Note {
+    cache: usize,
+    said: Arc<Mutex<Said>>,
 }
 
-impl Tell {
-    pub(super) fn put<B>(self, response: &mut Response<B>) {
-        let extensions = response.extensions_mut();
-        match self {
-            Self::Hints(hints) => {
-                let all = Hints::take(extensions).or(&hints);
-                extensions.insert(all);
-            }
-            Self::DoNotStore => {
-                extensions.insert(DoNotStore);
-            }
+#[derive(Debug, Default)]
+struct Said {
+    hints: Hints,
+    /// An inner layer caches by rules of its own.
+    declined: bool,
+}
+
+impl Note {
+    pub(super) fn of(cache: &Cache) -> Self {
+        Self {
+            cache: id(cache),
+            said: Arc::default(),
         }
     }
+
+    /// The hints of the inner layers; `None`: one of them caches by itself.
+    pub(super) fn read(&self) -> Option<Hints> {
+        let said = lock(&self.said);
+        (!said.declined).then(|| said.hints.clone())
+    }
+}
+
+fn id(cache: &Cache) -> usize {
+    Arc::as_ptr(&cache.inner).addr()
+}
+
+/// A request extension: the notes of all layers that the request has passed.
+#[derive(Clone, Debug, Default)]
+struct Notes(Vec<Note>);
+
+/// Puts a note on the request for the layers further in.
+pub(super) fn leave_note(extensions: &mut Extensions, note: Note) {
+    let mut notes: Notes = extensions.remove().unwrap_or_default();
+    notes.0.push(note);
+    extensions.insert(notes);
+}
+
+/// How many layers of `cache` the request has passed.
+pub(super) fn depth(extensions: &Extensions, cache: &Cache) -> u8 {
+    let count = notes(extensions, cache).count();
+    u8::try_from(count).unwrap_or(u8::MAX)
+}
+
+/// Hands hints to the layers of `cache` further out.
+pub(super) fn hint(extensions: &Extensions, cache: &Cache, hints: &Hints) {
+    for note in notes(extensions, cache) {
+        let mut said = lock(&note.said);
+        said.hints = hints.clone().or(&said.hints);
+    }
+}
+
+/// Tells the layers of `cache` further out not to store.
+pub(super) fn decline(extensions: &Extensions, cache: &Cache) {
+    for note in notes(extensions, cache) {
+        lock(&note.said).declined = true;
+    }
+}
+
+fn notes<'a>(extensions: &'a Extensions, cache: &Cache) -> impl Iterator<Item = &'a Note> {
+    let id = id(cache);
+    let notes = extensions.get::<Notes>().map_or(&[][..], |notes| &notes.0);
+    notes.iter().filter(move |note| note.cache == id)
 }

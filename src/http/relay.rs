@@ -7,14 +7,14 @@
 use crate::sync::{Arc, Mutex, lock};
 use bytes::Bytes;
 use http::HeaderMap;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::task::{Context, Poll, Waker};
 
 /// A frame.
 #[derive(Clone, Debug)]
 pub(crate) enum Piece {
     Data(Bytes),
-    Trailers(HeaderMap),
+    Trailers(Box<HeaderMap>),
 }
 
 /// The fetch failed, or this reader stood still for too long.
@@ -45,7 +45,8 @@ struct State {
     /// All frames from the start are there.
     whole: bool,
     end: Option<Result<(), LeaderFailed>>,
-    readers: Vec<Option<Place>>,
+    readers: BTreeMap<u64, Place>,
+    next_reader: u64,
     writer: Option<Waker>,
 }
 
@@ -53,16 +54,18 @@ struct State {
 struct Place {
     /// The number of the next frame to read.
     at: usize,
-    cut: bool,
     waker: Option<Waker>,
 }
 
 impl Piece {
-    fn len(&self) -> usize {
-        match self {
-            Self::Data(data) => data.len(),
-            Self::Trailers(_) => 0,
-        }
+    /// Bytes it takes, about.
+    pub(crate) fn weight(&self) -> usize {
+        const FRAME: usize = 64;
+        FRAME
+            + match self {
+                Self::Data(data) => data.len(),
+                Self::Trailers(trailers) => trailers.len() * FRAME,
+            }
     }
 }
 
@@ -76,7 +79,8 @@ impl Relay {
                 bytes: 0,
                 whole: true,
                 end: None,
-                readers: Vec::new(),
+                readers: BTreeMap::new(),
+                next_reader: 0,
                 writer: None,
             }),
         })
@@ -85,7 +89,7 @@ impl Relay {
     /// Adds a frame.
     pub(crate) fn push(&self, piece: Piece) {
         let mut state = lock(&self.state);
-        state.bytes += piece.len();
+        state.bytes += piece.weight();
         state.frames.push_back(piece);
         state.trim();
         state.wake_readers();
@@ -136,7 +140,7 @@ impl Relay {
         let mut state = lock(&self.state);
         if state.whole {
             Poll::Ready(Room::Yes)
-        } else if state.readers.iter().all(Option::is_none) {
+        } else if state.readers.is_empty() {
             Poll::Ready(Room::Unwanted)
         } else if state.bytes <= self.window {
             Poll::Ready(Room::Yes)
@@ -148,24 +152,16 @@ impl Relay {
 
     /// Whether somebody reads.
     pub(crate) fn is_read(&self) -> bool {
-        lock(&self.state).readers.iter().any(Option::is_some)
+        !lock(&self.state).readers.is_empty()
     }
 
     /// Cuts off the readers that all others wait for.
     pub(crate) fn cut_slowest(&self) {
         let mut state = lock(&self.state);
         let first = state.first;
-        for place in state
-            .readers
-            .iter_mut()
-            .flatten()
-            .filter(|place| place.at == first)
-        {
-            place.cut = true;
-            place.at = usize::MAX;
-            if let Some(waker) = place.waker.take() {
-                waker.wake();
-            }
+        let slowest = state.readers.extract_if(.., |_, place| place.at == first);
+        for waker in slowest.filter_map(|(_, place)| place.waker) {
+            waker.wake();
         }
         state.trim();
     }
@@ -173,21 +169,9 @@ impl Relay {
 
 impl State {
     fn enter(&mut self, relay: &Arc<Relay>, at: usize) -> Reader {
-        let place = Some(Place {
-            at,
-            cut: false,
-            waker: None,
-        });
-        let id = match self.readers.iter().position(Option::is_none) {
-            Some(free) => {
-                self.readers[free] = place;
-                free
-            }
-            None => {
-                self.readers.push(place);
-                self.readers.len() - 1
-            }
-        };
+        let id = self.next_reader;
+        self.next_reader += 1;
+        self.readers.insert(id, Place { at, waker: None });
         Reader {
             relay: relay.clone(),
             id,
@@ -200,9 +184,9 @@ impl State {
             return;
         }
         let end = self.first + self.frames.len();
-        let slowest = self.readers.iter().flatten().map(|place| place.at).min();
+        let slowest = self.readers.values().map(|place| place.at).min();
         for _ in self.first..slowest.unwrap_or(end).min(end) {
-            self.bytes -= self.frames.pop_front().map_or(0, |piece| piece.len());
+            self.bytes -= self.frames.pop_front().map_or(0, |piece| piece.weight());
             self.first += 1;
         }
         if let Some(writer) = self.writer.take() {
@@ -211,7 +195,7 @@ impl State {
     }
 
     fn wake_readers(&mut self) {
-        for place in self.readers.iter_mut().flatten() {
+        for place in self.readers.values_mut() {
             if let Some(waker) = place.waker.take() {
                 waker.wake();
             }
@@ -223,7 +207,7 @@ impl State {
 #[derive(Debug)]
 pub(crate) struct Reader {
     relay: Arc<Relay>,
-    id: usize,
+    id: u64,
 }
 
 impl Reader {
@@ -234,12 +218,9 @@ impl Reader {
     ) -> Poll<Option<Result<Piece, LeaderFailed>>> {
         let mut guard = lock(&self.relay.state);
         let state = &mut *guard;
-        let Some(Some(place)) = state.readers.get_mut(self.id) else {
+        let Some(place) = state.readers.get_mut(&self.id) else {
             return Poll::Ready(Some(Err(LeaderFailed)));
         };
-        if place.cut {
-            return Poll::Ready(Some(Err(LeaderFailed)));
-        }
         if let Some(piece) = place
             .at
             .checked_sub(state.first)
@@ -261,12 +242,20 @@ impl Reader {
     }
 }
 
+impl Reader {
+    /// Whether the end has come and all before it was read.
+    pub(crate) fn is_at_end(&self) -> bool {
+        let state = lock(&self.relay.state);
+        let place = state.readers.get(&self.id);
+        let all_read = place.is_some_and(|place| place.at == state.first + state.frames.len());
+        all_read && state.end == Some(Ok(()))
+    }
+}
+
 impl Drop for Reader {
     fn drop(&mut self) {
         let mut state = lock(&self.relay.state);
-        if let Some(place) = state.readers.get_mut(self.id) {
-            *place = None;
-        }
+        state.readers.remove(&self.id);
         state.trim();
     }
 }
@@ -322,8 +311,12 @@ mod tests {
         relay.cut_slowest();
         assert_eq!(next(&mut slow), Poll::Ready(Some(Err(LeaderFailed))));
         assert_eq!(relay.poll_room(&mut cx), Poll::Ready(Room::Yes));
-        drop((fast, slow));
-        assert_eq!(relay.poll_room(&mut cx), Poll::Ready(Room::Unwanted));
+        drop(fast);
+        assert_eq!(
+            relay.poll_room(&mut cx),
+            Poll::Ready(Room::Unwanted),
+            "who was cut off reads no more"
+        );
     }
 
     #[test]

@@ -2,8 +2,8 @@
 
 use super::body::CacheBody;
 use crate::clock::Timestamp;
-use crate::entry::Entry;
-use crate::policy::conditional::{keep_for_304, not_modified};
+use crate::entry::{Entry, Told};
+use crate::policy::conditional::{head_of_304, not_modified};
 use crate::policy::status;
 use http::header::{AGE, CACHE_STATUS, CONTENT_LENGTH};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
@@ -16,26 +16,48 @@ pub(super) fn hit<B>(
     head: bool,
     conditional: Option<&HeaderMap>,
 ) -> Response<CacheBody<B>> {
-    let mut headers = entry.headers.clone();
-    let ttl = entry.meta.fresh_until.since(now) / 1000;
-    let (age, status) = status::hit(entry.age(now), ttl, entry.upstream_status.as_ref());
-    put(&mut headers, &AGE, age);
-    put(&mut headers, &CACHE_STATUS, status);
+    let (age, status) = age_and_status(entry, now);
     let matched = |request: &HeaderMap| {
         entry.status == StatusCode::OK
-            && not_modified(request, &entry.headers, entry.meta.stored_at)
+            && not_modified(request, &entry.headers, Some(entry.meta.stored_at))
     };
-    if conditional.is_some_and(matched) {
-        return not_modified_response(headers);
+    let unmodified = conditional.is_some_and(matched);
+    let mut headers = match unmodified {
+        true => head_of_304(&entry.headers),
+        false => entry.headers.clone(),
+    };
+    put(&mut headers, &AGE, age);
+    put(&mut headers, &CACHE_STATUS, status);
+    if unmodified {
+        return response(StatusCode::NOT_MODIFIED, headers, CacheBody::empty());
     }
-    let body = match head {
-        true => {
-            tell_length(&mut headers, entry);
-            CacheBody::empty()
-        }
-        false => CacheBody::full(entry.body.clone()),
-    };
-    response(entry.status, headers, body)
+    if head {
+        tell_length(&mut headers, entry);
+        return response(entry.status, headers, CacheBody::empty());
+    }
+    response(entry.status, headers, CacheBody::full(entry.body.clone()))
+}
+
+/// `Age` (RFC 9111 §5.1) and our `Cache-Status`, made anew once a second.
+fn age_and_status(entry: &Entry, now: Timestamp) -> (HeaderValue, HeaderValue) {
+    let told = entry.told.try_lock();
+    if let Ok(Some(told)) = told.as_deref()
+        && told.from <= now
+        && now < told.until
+    {
+        return (told.age.clone(), told.status.clone());
+    }
+    let ttl = entry.meta.fresh_until.since(now) / 1000;
+    let (age, status) = status::hit(entry.meta.age(now), ttl, entry.upstream_status.as_ref());
+    if let Ok(mut told) = told {
+        *told = Some(Told {
+            from: now,
+            until: entry.next_second(now),
+            age: age.clone(),
+            status: status.clone(),
+        });
+    }
+    (age, status)
 }
 
 /// Into the place made when the entry was stored.
@@ -54,8 +76,8 @@ fn tell_length(headers: &mut HeaderMap, entry: &Entry) {
     }
 }
 
-pub(super) fn not_modified_response<B>(mut headers: HeaderMap) -> Response<CacheBody<B>> {
-    keep_for_304(&mut headers);
+pub(super) fn not_modified_response<B>(selected: &HeaderMap) -> Response<CacheBody<B>> {
+    let headers = head_of_304(selected);
     response(StatusCode::NOT_MODIFIED, headers, CacheBody::empty())
 }
 

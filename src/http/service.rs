@@ -5,7 +5,7 @@ use super::body::CacheBody;
 use super::find::answer;
 use super::future::ResponseFuture;
 use super::layer::Shared;
-use super::nested::Tell;
+use super::nested::{Note, leave_note};
 use super::reply;
 use crate::observe::Event;
 use bytes::Buf;
@@ -13,7 +13,7 @@ use http::{Request, Response};
 use hyper::body::Body;
 use std::fmt;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use tower::Service;
 use tower::util::ServiceExt;
 
@@ -48,16 +48,13 @@ where
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<ReqB>) -> Self::Future {
+    fn call(&mut self, mut request: Request<ReqB>) -> Self::Future {
         let cache = &self.shared.cache.inner;
         match begin(&self.shared, &request) {
             Begin::Hit(hit) => {
                 cache.observer.count(Event::LocalHit);
                 let conditional = hit.conditional.then(|| request.headers());
-                let mut response = reply::hit(&hit.entry, hit.now, hit.head, conditional);
-                if hit.nested {
-                    Tell::DoNotStore.put(&mut response);
-                }
+                let response = reply::hit(&hit.entry, hit.now, hit.head, conditional);
                 ResponseFuture::ready(response)
             }
             Begin::Ask(ask) if tokio::runtime::Handle::try_current().is_ok() => {
@@ -70,15 +67,34 @@ where
                     *ask,
                 )))
             }
+            Begin::Bypass => {
+                cache.observer.count(Event::Passed);
+                leave_note(request.extensions_mut(), Note::of(&self.shared.cache));
+                pass(self.inner.clone(), request)
+            }
             Begin::Ask(_) | Begin::Pass => {
                 cache.observer.count(Event::Passed);
-                ResponseFuture::pass(self.inner.clone().oneshot(request), None)
-            }
-            Begin::Tell(tell) => {
-                ResponseFuture::pass(self.inner.clone().oneshot(request), Some(tell))
+                pass(self.inner.clone(), request)
             }
         }
     }
+}
+
+/// Calls the handler as if there were no cache. A handler that is not ready yet is waited for
+/// inside the future, which asks again, with a waker that is heard.
+fn pass<S, ReqB, ResB>(mut handler: S, request: Request<ReqB>) -> ResponseFuture<S, ReqB, ResB>
+where
+    S: Service<Request<ReqB>, Response = Response<ResB>, Future: Send> + Send + 'static,
+    ReqB: Send + 'static,
+    ResB: 'static,
+{
+    let deaf = &mut Context::from_waker(Waker::noop());
+    if let Poll::Ready(Ok(())) = handler.poll_ready(deaf) {
+        return ResponseFuture::pass(handler.call(request));
+    }
+    ResponseFuture::slow(Box::pin(async move {
+        Ok(handler.oneshot(request).await?.map(CacheBody::pass))
+    }))
 }
 
 impl<S: fmt::Debug> fmt::Debug for CacheService<S> {

@@ -11,7 +11,7 @@ pub(crate) use names::{Names, Namespace, key_scope, uri_scopes};
 pub use rules::{KeyRules, RequestView};
 pub(crate) use rules::{UriRules, cookies, wildcard};
 
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, Uri};
 use std::borrow::Cow;
 use std::hash::Hasher;
 
@@ -25,7 +25,12 @@ pub(crate) struct RequestKey<'a> {
     pub(crate) query: Option<Cow<'a, str>>,
     /// Chosen headers, cookies and the closure's answer, in an encoding that is injective.
     pub(crate) extras: Vec<u8>,
+    /// How many layers of the same cache stand further out: each stores by itself.
+    pub(crate) depth: u8,
 }
+
+/// Bytes in front of a key's parts.
+const LENGTHS: usize = 14;
 
 impl RequestKey<'_> {
     /// The key's bytes, piece by piece; distinct keys give distinct streams.
@@ -34,11 +39,12 @@ impl RequestKey<'_> {
             None => (0, ""),
             Some(query) => (1, &**query),
         };
-        let mut lengths = [0; 13];
+        let mut lengths = [0; LENGTHS];
         lengths[0] = flag;
-        lengths[1..5].copy_from_slice(&length(self.authority.len()));
-        lengths[5..9].copy_from_slice(&length(self.path.len()));
-        lengths[9..13].copy_from_slice(&length(query.len()));
+        lengths[1] = self.depth;
+        lengths[2..6].copy_from_slice(&length(self.authority.len()));
+        lengths[6..10].copy_from_slice(&length(self.path.len()));
+        lengths[10..14].copy_from_slice(&length(query.len()));
         take(&lengths);
         take(self.authority.as_bytes());
         take(self.path.as_bytes());
@@ -53,12 +59,22 @@ impl RequestKey<'_> {
             path: Cow::Owned(self.path.into_owned()),
             query: self.query.map(|query| Cow::Owned(query.into_owned())),
             extras: self.extras,
+            depth: self.depth,
         }
+    }
+
+    /// The URI that the handler is to see is not the original one: both are part of the key,
+    /// for what rewrote it may have looked at anything.
+    pub(crate) fn rewritten(&mut self, uri: &Uri) {
+        put(&mut self.extras, b"rewritten");
+        put(&mut self.extras, uri.path().as_bytes());
+        self.extras.push(u8::from(uri.query().is_some()));
+        put(&mut self.extras, uri.query().unwrap_or_default().as_bytes());
     }
 
     /// The whole key as bytes, to be kept.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
-        let len = 13 + self.authority.len() + self.path.len() + self.extras.len();
+        let len = LENGTHS + self.authority.len() + self.path.len() + self.extras.len();
         let query = self.query.as_ref().map_or(0, |q| q.len());
         let mut bytes = Vec::with_capacity(len + query);
         self.pieces(|piece| bytes.extend_from_slice(piece));
@@ -83,35 +99,23 @@ fn length(len: usize) -> [u8; 4] {
 }
 
 /// The request fields that a response's `Vary` names, with the values that selected it, in
-/// an encoding that is injective: an absent field is not an empty one.
-///
-/// The lines of a field are joined as RFC 9110 §5.2 says, and white space around commas is
-/// left out (RFC 9111 §4.1 allows to normalise so).
+/// an encoding that is injective: an absent field is not an empty one, and lines are not
+/// joined, for a handler may read the first alone.
 pub(crate) fn variant_bytes(names: &[HeaderName], headers: &HeaderMap) -> Vec<u8> {
     let mut bytes = Vec::new();
     for name in names {
-        put(&mut bytes, name.as_str().as_bytes());
         put_field(&mut bytes, name, headers);
     }
     bytes
 }
 
 fn put_field(bytes: &mut Vec<u8>, name: &HeaderName, headers: &HeaderMap) {
-    if !headers.contains_key(name) {
-        bytes.push(0);
-        return;
+    let lines = headers.get_all(name);
+    put(bytes, name.as_str().as_bytes());
+    bytes.extend_from_slice(&length(lines.iter().count()));
+    for line in lines {
+        put(bytes, line.as_bytes());
     }
-    let mut value = Vec::new();
-    for line in headers.get_all(name) {
-        for item in line.as_bytes().split(|b| *b == b',') {
-            if !value.is_empty() {
-                value.push(b',');
-            }
-            value.extend_from_slice(item.trim_ascii());
-        }
-    }
-    bytes.push(1);
-    put(bytes, &value);
 }
 
 fn put(bytes: &mut Vec<u8>, part: &[u8]) {
@@ -131,6 +135,7 @@ mod tests {
             path: path.into(),
             query: query.map(Into::into),
             extras: Vec::new(),
+            depth: 0,
         }
     }
 
@@ -146,6 +151,10 @@ mod tests {
             key("a", "/bc", Some("")),
             RequestKey {
                 extras: vec![0],
+                ..key("a", "/b", None)
+            },
+            RequestKey {
+                depth: 1,
                 ..key("a", "/b", None)
             },
         ];
@@ -167,15 +176,21 @@ mod tests {
                 path: p.1.clone().into(),
                 query: p.2.clone().map(Into::into),
                 extras: p.3.clone(),
+                depth: 0,
             }.to_bytes();
             prop_assert_eq!(a == b, make(&a) == make(&b));
         }
     }
 
-    fn headers(lines: &[(&'static str, &'static str)]) -> HeaderMap {
+    fn headers(lines: &[(&str, &str)]) -> HeaderMap {
         lines
             .iter()
-            .map(|(n, v)| (HeaderName::from_static(n), HeaderValue::from_static(v)))
+            .map(|(n, v)| {
+                (
+                    n.parse::<HeaderName>().expect("a name"),
+                    v.parse::<HeaderValue>().expect("a value"),
+                )
+            })
             .fold(HeaderMap::new(), |mut map, (n, v)| {
                 map.append(n, v);
                 map
@@ -183,12 +198,21 @@ mod tests {
     }
 
     #[test]
-    fn equivalent_fields_are_one_variant() {
+    fn lines_and_empty_items_are_told_apart() {
         let names = [HeaderName::from_static("accept")];
-        let one = variant_bytes(&names, &headers(&[("accept", "a , b")]));
-        assert_eq!(one, variant_bytes(&names, &headers(&[("accept", "a,b")])));
-        let lines = headers(&[("accept", "a"), ("accept", "b")]);
-        assert_eq!(one, variant_bytes(&names, &lines));
+        let sets: [&[(&str, &str)]; 5] = [
+            &[("accept", "a,b")],
+            &[("accept", "a"), ("accept", "b")],
+            &[("accept", ""), ("accept", "a,b")],
+            &[("accept", ",a,b")],
+            &[("accept", "a, b")],
+        ];
+        for (i, a) in sets.iter().enumerate() {
+            for (j, b) in sets.iter().enumerate() {
+                let same = variant_bytes(&names, &headers(a)) == variant_bytes(&names, &headers(b));
+                assert_eq!(same, i == j, "{a:?} {b:?}");
+            }
+        }
     }
 
     #[test]

@@ -43,11 +43,10 @@ impl Namespace {
         let path = digest(&[b"path", key.authority.as_bytes(), key.path.as_bytes()]);
         let query = query_digest(key);
         let stem = self.name(&format!("api_response:GET:{path}:{query}"));
-        let primary = if key.extras.is_empty() && self.version.is_empty() {
-            stem.clone()
-        } else {
-            let hash = digest(&[b"primary", self.version.as_bytes(), &key.extras]);
-            format!("{stem}:{hash}")
+        let plain = key.extras.is_empty() && self.version.is_empty() && key.depth == 0;
+        let primary = match plain {
+            true => stem.clone(),
+            false => format!("{stem}:{}", self.salted(b"primary", key, &[])),
         };
         Names { primary, stem }
     }
@@ -63,9 +62,14 @@ impl Namespace {
     }
 
     /// The name of one variant: the extras of the key and the values that `Vary` selected.
-    pub(crate) fn variant(&self, names: &Names, extras: &[u8], variant: &[u8]) -> String {
-        let hash = digest(&[b"variant", self.version.as_bytes(), extras, variant]);
-        format!("{}:{hash}", names.stem)
+    pub(crate) fn variant(&self, names: &Names, key: &RequestKey<'_>, variant: &[u8]) -> String {
+        format!("{}:{}", names.stem, self.salted(b"variant", key, variant))
+    }
+
+    /// What the stem of a name does not say of a key.
+    fn salted(&self, kind: &[u8], key: &RequestKey<'_>, variant: &[u8]) -> String {
+        let version = self.version.as_bytes();
+        digest(&[kind, version, &[key.depth], &key.extras, variant])
     }
 }
 

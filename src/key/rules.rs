@@ -136,7 +136,6 @@ impl KeyRules {
     fn extras(&self, input: &RequestView<'_>) -> Vec<u8> {
         let mut extras = Vec::new();
         for name in &self.headers {
-            put(&mut extras, name.as_str().as_bytes());
             put_field(&mut extras, name, input.headers);
         }
         for name in &self.cookies {
@@ -167,6 +166,7 @@ impl UriRules {
             path: Cow::Borrowed(path),
             query: query.map(|query| self.query(query)),
             extras: Vec::new(),
+            depth: 0,
         }
     }
 

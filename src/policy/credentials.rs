@@ -81,15 +81,14 @@ impl Credentials {
     }
 
     fn cookie_counts(&self, headers: &HeaderMap, key: &KeyRules) -> bool {
-        let mut harmless = self.ignored_cookies.iter().chain(&key.cookies).peekable();
-        if harmless.peek().is_none() {
-            return true;
-        }
+        let ignored = |name| {
+            let mut patterns = self.ignored_cookies.iter();
+            patterns.any(|pattern| wildcard(pattern.as_bytes(), name))
+        };
+        let keyed = |name: &[u8]| key.cookies.iter().any(|cookie| cookie.as_bytes() == name);
         cookies(headers).any(|(name, value)| match name {
             [] => !value.is_empty(),
-            _ => !harmless
-                .clone()
-                .any(|pattern| wildcard(pattern.as_bytes(), name)),
+            _ => !ignored(name) && !keyed(name),
         })
     }
 }

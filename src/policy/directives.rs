@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderValue};
 
 /// The directives of a request or a response. Unknown ones are ignored; of one that occurs
 /// twice the first counts (§4.2.1); an argument that is no number of seconds is zero, so
-/// that what cannot be read is stale.
+/// that what cannot be read is stale. A list that is malformed stores nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[allow(
     clippy::struct_excessive_bools,
@@ -54,8 +54,9 @@ impl Directives {
             rest = after;
             match item {
                 Item::Directive { name, argument } => self.set(name, argument),
-                // What the broken rest would have said is unknown: assume the worst.
-                Item::Unterminated => self.no_store = true,
+                Item::Empty => {}
+                // What was meant is unknown: `private; max-age=60` is meant to be private.
+                Item::Malformed => self.no_store = true,
             }
         }
     }
@@ -99,50 +100,63 @@ pub(crate) fn seconds(argument: Option<&[u8]>) -> u32 {
     u32::try_from(value).unwrap_or(MAX_SECONDS)
 }
 
+/// One item of the list.
 enum Item<'a> {
     Directive {
         name: &'a [u8],
         argument: Option<&'a [u8]>,
     },
-    /// A quoted string that never ends.
-    Unterminated,
+    /// Between two commas.
+    Empty,
+    /// Not of the form `token`, `token=token` or `token="quoted string"`.
+    Malformed,
 }
 
-/// The first `name`, `name=token` or `name="quoted string"` of a list, and what follows its
-/// comma.
+/// The first item of a list, and what follows its comma. Blanks around `=` are let pass.
 fn next_item(list: &[u8]) -> (Item<'_>, &[u8]) {
-    let Some(end) = item_end(list) else {
-        return (Item::Unterminated, &[]);
+    let (name, rest) = token(list.trim_ascii_start());
+    let rest = rest.trim_ascii_start();
+    let (argument, rest) = match rest {
+        [b'=', rest @ ..] if !name.is_empty() => {
+            let Some((argument, rest)) = argument(rest.trim_ascii_start()) else {
+                return (Item::Malformed, &[]);
+            };
+            (Some(argument), rest.trim_ascii_start())
+        }
+        _ => (None, rest),
     };
-    let item = list[..end].trim_ascii();
-    let rest = list.get(end + 1..).unwrap_or_default();
-    let mut parts = item.splitn(2, |b| *b == b'=');
-    let name = parts.next().unwrap_or_default().trim_ascii();
-    let argument = parts.next().map(|argument| unquote(argument.trim_ascii()));
-    (Item::Directive { name, argument }, rest)
+    match rest {
+        [b',', rest @ ..] if name.is_empty() => (Item::Empty, rest),
+        [] if name.is_empty() => (Item::Empty, rest),
+        [b',', rest @ ..] => (Item::Directive { name, argument }, rest),
+        [] => (Item::Directive { name, argument }, rest),
+        _ => (Item::Malformed, &[]),
+    }
 }
 
-/// Where the comma after the first item stands; commas inside quotes do not count.
-fn item_end(list: &[u8]) -> Option<usize> {
-    let mut quoted = false;
+/// RFC 9110 §5.6.2.
+fn token(text: &[u8]) -> (&[u8], &[u8]) {
+    let is_tchar = |b: &u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(b);
+    let end = text.iter().position(|b| !is_tchar(b)).unwrap_or(text.len());
+    text.split_at(end)
+}
+
+/// A token or a quoted string (RFC 9110 §5.6.4), without its quotes.
+fn argument(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let [b'"', rest @ ..] = text else {
+        let (token, rest) = token(text);
+        return (!token.is_empty()).then_some((token, rest));
+    };
     let mut escaped = false;
-    for (at, byte) in list.iter().enumerate() {
+    for (at, byte) in rest.iter().enumerate() {
         match byte {
             _ if escaped => escaped = false,
-            b'\\' if quoted => escaped = true,
-            b'"' => quoted = !quoted,
-            b',' if !quoted => return Some(at),
+            b'\\' => escaped = true,
+            b'"' => return Some((&rest[..at], &rest[at + 1..])),
             _ => {}
         }
     }
-    (!quoted).then_some(list.len())
-}
-
-fn unquote(argument: &[u8]) -> &[u8] {
-    match argument {
-        [b'"', inner @ .., b'"'] => inner,
-        _ => argument,
-    }
+    None
 }
 
 #[cfg(test)]
@@ -163,7 +177,7 @@ mod tests {
             f(&mut directives);
             directives
         };
-        let table: [(&str, Directives); 16] = [
+        let table: [(&str, Directives); 23] = [
             ("", of(|_| {})),
             (" , ,", of(|_| {})),
             ("max-age=60", of(|d| d.max_age = Some(60))),
@@ -173,6 +187,19 @@ mod tests {
             ("max-age=060", of(|d| d.max_age = Some(60))),
             ("max-age=1, max-age=2", of(|d| d.max_age = Some(1))),
             ("max-age=99999999999", of(|d| d.max_age = Some(MAX_SECONDS))),
+            ("private; max-age=60", of(|d| d.no_store = true)),
+            ("no-cache no-store", of(|d| d.no_store = true)),
+            ("\"no-store\"", of(|d| d.no_store = true)),
+            ("x=y; no-store", of(|d| d.no_store = true)),
+            ("a=b\"c, no-store, d=e\"f", of(|d| d.no_store = true)),
+            (
+                "public, =1",
+                of(|d| {
+                    d.public = true;
+                    d.no_store = true;
+                }),
+            ),
+            ("x=, public", of(|d| d.no_store = true)),
             ("max-age=-1", of(|d| d.max_age = Some(0))),
             ("max-age=1.5", of(|d| d.max_age = Some(0))),
             ("max-age", of(|d| d.max_age = Some(0))),

@@ -3,7 +3,7 @@
 use super::directives::Directives;
 use super::fields::Fields;
 use crate::clock::Timestamp;
-use crate::entry::Entry;
+use crate::entry::Meta;
 use http::HeaderMap;
 
 /// Whether requests may make the cache work harder.
@@ -65,12 +65,12 @@ pub(crate) enum Reuse {
 }
 
 /// §4, §4.2, §5.2.1.
-pub(crate) fn reuse(entry: &Entry, demand: &Demand, guarded: bool, now: Timestamp) -> Reuse {
-    let too_old = |limit| entry.age(now) > u64::from(limit);
-    let left = entry.meta.fresh_until.since(now);
-    if guarded && !entry.meta.public {
+pub(crate) fn reuse(meta: &Meta, demand: &Demand, guarded: bool, now: Timestamp) -> Reuse {
+    let too_old = |limit| meta.age(now) > u64::from(limit);
+    let left = meta.fresh_until.since(now);
+    if guarded && !meta.public {
         Reuse::Unfit
-    } else if !entry.is_fresh(now) {
+    } else if !meta.is_fresh(now) {
         Reuse::Stale
     } else if demand.no_cache
         || demand.max_age.is_some_and(too_old)
@@ -85,14 +85,13 @@ pub(crate) fn reuse(entry: &Entry, demand: &Demand, guarded: bool, now: Timestam
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::entry::{Draft, Kind, Meta, seal};
     use crate::key::KeyRules;
     use crate::policy::Credentials;
     use crate::stamp::Stamp;
-    use http::{HeaderValue, StatusCode};
+    use http::HeaderValue;
 
-    fn entry(public: bool) -> Entry {
-        let meta = Meta {
+    fn entry(public: bool) -> Meta {
+        Meta {
             stamp: Stamp(1),
             stored_at: Timestamp(10_000),
             fresh_until: Timestamp(20_000),
@@ -100,20 +99,7 @@ mod tests {
             handler_ms: 0,
             age: 2,
             public,
-        };
-        seal(&Draft {
-            kind: Kind::Response,
-            meta,
-            status: StatusCode::OK,
-            key: &[],
-            variant: &[],
-            label: "",
-            scopes: &[],
-            tags: &[],
-            headers: &HeaderMap::new(),
-            frames: &[],
-        })
-        .expect("sealed")
+        }
     }
 
     fn at(ms: u64, directives: &'static str, rule: ClientDirectives) -> Reuse {

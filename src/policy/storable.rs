@@ -41,11 +41,11 @@ pub(crate) enum Refusal {
 /// rule of credentials (§3.5).
 pub(crate) fn storable(head: &Head<'_>, ttls: &Ttls) -> Result<Storable, Refusal> {
     let directives = Directives::response(head.headers);
-    let public = directives.public || directives.s_maxage.is_some();
-    let refusal = if head.status.is_server_error() {
-        Refusal::Failed
-    } else {
-        Refusal::Forbidden
+    let public = directives.public || directives.s_maxage.is_some_and(|seconds| seconds > 0);
+    let refusal = match head.status {
+        status if status.is_server_error() => Refusal::Failed,
+        StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => Refusal::Failed,
+        _ => Refusal::Forbidden,
     };
     let forbidden = directives.no_store
         || directives.private

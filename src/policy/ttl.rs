@@ -17,8 +17,21 @@ pub(crate) struct Ttls {
     pub(crate) fallback: Duration,
 }
 
+/// The longest lifetime (RFC 9111 §1.2.2).
+const LONGEST: Duration = Duration::from_secs(1 << 31);
+
 /// The lifetime of a response as it came, its age not yet taken off. Zero: do not store.
 pub(crate) fn lifetime(
+    status: StatusCode,
+    headers: &HeaderMap,
+    directives: &Directives,
+    ttls: &Ttls,
+    now: Timestamp,
+) -> Duration {
+    decided(status, headers, directives, ttls, now).min(LONGEST)
+}
+
+fn decided(
     status: StatusCode,
     headers: &HeaderMap,
     directives: &Directives,
@@ -56,11 +69,11 @@ fn may_be_explicit(status: StatusCode) -> bool {
         && status != StatusCode::NOT_MODIFIED
 }
 
-/// Statuses that may be stored by a setting alone: those that say the request succeeded or
-/// moved for good. Stricter than RFC 9110 §15.1: an absence or a refusal is remembered only
-/// when the handler says for how long.
+/// Statuses that may be stored by a setting alone: those that say the request succeeded.
+/// Stricter than RFC 9110 §15.1: an absence or a refusal is remembered only when the handler
+/// says for how long; so is a redirect, which may depend on the scheme, no part of the key.
 fn may_be_implicit(status: StatusCode) -> bool {
-    matches!(status.as_u16(), 200 | 203 | 204 | 300 | 301 | 308)
+    matches!(status.as_u16(), 200 | 203 | 204)
 }
 
 /// §4.2.1: `s-maxage`, `max-age`, `Expires` less `Date`; `no-cache` leaves none.
@@ -180,10 +193,12 @@ mod tests {
 
     #[test]
     fn a_setting_alone_stores_successes_only() {
-        for status in [200, 203, 204, 300, 301, 308] {
+        for status in [200, 203, 204] {
             assert_eq!(ttl(status, &[], settings()), 900, "{status}");
         }
-        for status in [101, 201, 206, 302, 304, 400, 404, 410, 500, 503] {
+        for status in [
+            101, 201, 206, 300, 301, 302, 304, 308, 400, 404, 410, 500, 503,
+        ] {
             assert_eq!(ttl(status, &[], settings()), 0, "{status}");
         }
     }

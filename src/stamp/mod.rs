@@ -79,6 +79,12 @@ impl Stamps {
         Stamp(n)
     }
 
+    /// Learns that a purge is in force everywhere from stamp `n` on.
+    pub(crate) fn learn(&self, scopes: &[Scope], n: Stamp) {
+        let _one_at_a_time = self.purging.lock().unwrap_or_else(PoisonError::into_inner);
+        self.raise(scopes, n.0);
+    }
+
     /// The cells before the clock: who sees the new clock sees the new cells.
     fn raise(&self, scopes: &[Scope], n: u64) {
         for scope in scopes {

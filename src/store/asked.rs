@@ -22,7 +22,11 @@ impl Asked<'_> {
         match self.store.local.find(self.key, self.headers) {
             Found::Entry(entry) => match self.lookup_copy(&entry, moment).await? {
                 Some(lookup) => Ok(lookup),
-                None => self.lookup_whole(moment).await,
+                None => {
+                    // Redis has another one, or none: this one answers nobody any more.
+                    self.store.local.remove(self.key, &entry);
+                    self.lookup_whole(moment).await
+                }
             },
             _ => self.lookup_whole(moment).await,
         }
@@ -101,10 +105,7 @@ impl Asked<'_> {
     fn whole(&self, variant: &[u8]) -> Get {
         Get::Whole(match variant {
             [] => self.names.primary.clone(),
-            _ => self
-                .store
-                .namespace
-                .variant(&self.names, &self.key.extras, variant),
+            _ => self.store.namespace.variant(&self.names, self.key, variant),
         })
     }
 

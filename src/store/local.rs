@@ -1,14 +1,15 @@
 //! The tier in this process: `quick_cache`, weighed by bytes.
 //!
-//! Entries are found by a 64-bit hash keyed per process (`SipHash`) and then compared whole:
-//! nobody can choose a collision, and one that happens is a miss.
+//! Entries are found by a 64-bit hash keyed per process and then compared whole: a collision,
+//! be it found by chance or by patience, is a miss and never another's answer.
 
 use crate::entry::{Entry, Kind};
 use crate::key::{RequestKey, variant_bytes};
+use foldhash::quality::RandomState;
 use http::HeaderMap;
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{OptionsBuilder, Weighter};
-use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
+use std::hash::{BuildHasher, BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
 pub(crate) struct Local {
@@ -36,7 +37,7 @@ impl Local {
         let hasher = BuildHasherDefault::new();
         Self {
             entries: Cache::with_options(options, ByBytes, hasher, DefaultLifecycle::default()),
-            hasher: RandomState::new(),
+            hasher: RandomState::default(),
         }
     }
 

@@ -37,7 +37,7 @@ pub(crate) struct Store {
     pub(crate) local: Local,
     pub(crate) remote: Option<Remote>,
     pub(crate) namespace: Namespace,
-    stamps: Stamps,
+    stamps: Arc<Stamps>,
     soft_limit: Duration,
     observer: Arc<Observer>,
 }
@@ -73,14 +73,14 @@ impl Store {
         local: Local,
         remote: Option<Remote>,
         namespace: Namespace,
-        (cells, soft_limit): (usize, Duration),
-        observer: Arc<Observer>,
+        soft_limit: Duration,
+        (stamps, observer): (Arc<Stamps>, Arc<Observer>),
     ) -> Self {
         Self {
             local,
             remote,
             namespace,
-            stamps: Stamps::new(cells),
+            stamps,
             soft_limit,
             observer,
         }
@@ -134,6 +134,9 @@ impl Store {
             let found = self.at_once(key, headers);
             return Lookup::local(found, moment);
         };
+        if tokio::runtime::Handle::try_current().is_err() {
+            return Lookup::local(Found::Nothing, moment);
+        }
         let asked = Asked {
             store: self,
             remote,
@@ -186,14 +189,26 @@ impl Store {
             return false;
         }
         match (&self.remote, led.stamp, asked.stamp) {
-            (Some(remote), Some(led), Some(asked)) if asked > led => {
-                let all: Vec<Scope> = scopes.iter().copied().chain([Scope::Everything]).collect();
-                let highest = tokio::time::timeout(self.soft_limit, remote.highest(&all)).await;
-                matches!(highest, Ok(Ok(highest)) if highest <= led)
-            }
+            (None, ..) | (_, None, None) => true,
+            (_, Some(led), Some(asked)) if asked <= led => true,
             (Some(_), None, Some(_)) => false,
-            _ => true,
+            // It asked later, or nobody knows when.
+            (Some(remote), Some(led), _) => {
+                let unpurged = self.unpurged_since(remote, scopes, led);
+                let answer = tokio::time::timeout(self.soft_limit, unpurged).await;
+                matches!(answer, Ok(Ok(true)))
+            }
         }
+    }
+
+    async fn unpurged_since(
+        &self,
+        remote: &Remote,
+        scopes: &[Scope],
+        stamp: Stamp,
+    ) -> Result<bool, Fault> {
+        let read = remote.read(&[]).await?;
+        Ok(read.everything <= stamp && remote.highest(&read, scopes).await? <= stamp)
     }
 
     /// Stores an entry in both tiers. The local one at once; Redis behind its queue.
@@ -213,6 +228,8 @@ impl Store {
         if !vary.is_empty() {
             self.record_vary(key, &entry, vary, names.as_ref());
         }
+        // Before it can be seen: Redis cannot have it yet.
+        entry.set_queued(self.remote.is_some());
         self.local.insert(key, entry.clone());
         // A purge marks its cells first: either it is seen here, or whoever finds the entry
         // sees it.
@@ -231,14 +248,6 @@ impl Store {
         match &self.remote {
             None => self.valid_here(entry),
             Some(_) => self.unpurged_here(entry),
-        }
-    }
-
-    /// What a value set now is stamped with.
-    pub(crate) async fn stamp_now(&self) -> Result<Stamp, Fault> {
-        match &self.remote {
-            Some(remote) => Ok(remote.read(&[]).await?.clock),
-            None => Ok(self.stamps.clock()),
         }
     }
 
@@ -299,6 +308,7 @@ impl Store {
         let Some(record) = record.map(Arc::new) else {
             return;
         };
+        record.set_queued(self.remote.is_some());
         self.local.insert(key, record.clone());
         if let (Some(remote), Some(names)) = (&self.remote, names) {
             remote.write(Write::new(names.primary.clone(), record, VARY_TTL));
@@ -337,15 +347,16 @@ impl Store {
 
     /// Whether no purge of this process covers it, be it known to Redis or not yet.
     fn unpurged_here(&self, entry: &Entry) -> bool {
+        // In this order: what is no longer pending has marked its cells.
         let pending = |remote: &Remote| remote.purge_pending(&entry.scopes);
-        self.stamps.valid(&entry.scopes, entry.meta.stamp)
-            && !self.remote.as_ref().is_some_and(pending)
+        !self.remote.as_ref().is_some_and(pending)
+            && self.stamps.valid(&entry.scopes, entry.meta.stamp)
     }
 
     fn name_of(&self, names: &Names, key: &RequestKey<'_>, entry: &Entry) -> String {
         match entry.variant.is_empty() {
             true => names.primary.clone(),
-            false => self.namespace.variant(names, &key.extras, &entry.variant),
+            false => self.namespace.variant(names, key, &entry.variant),
         }
     }
 
@@ -358,7 +369,7 @@ impl Store {
         if entry.verified() >= read.clock {
             return Ok(true);
         }
-        let valid = remote.highest(&entry.scopes).await? <= stamp;
+        let valid = remote.highest(read, &entry.scopes).await? <= stamp;
         if valid {
             entry.verify(read.clock);
         }
@@ -373,6 +384,7 @@ pub(crate) fn value_key(name: &str) -> RequestKey<'_> {
         path: name.into(),
         query: None,
         extras: Vec::new(),
+        depth: 0,
     }
 }
 

@@ -5,7 +5,7 @@ use crate::entry::Entry;
 use crate::error::Fault;
 use crate::key::Namespace;
 use crate::observe::Observer;
-use crate::stamp::{Scope, Stamp};
+use crate::stamp::{Scope, Stamp, Stamps};
 use bytes::Bytes;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -47,7 +47,7 @@ impl Remote {
         _: &Namespace,
         _: usize,
         _: (NonZeroUsize, usize),
-        _: Arc<Observer>,
+        _: (Arc<Stamps>, Arc<Observer>),
     ) -> Option<Self> {
         tracing::warn!("redis is configured, but the feature `redis` is off: local memory only");
         None
@@ -73,7 +73,7 @@ impl Remote {
         match *self {}
     }
 
-    pub(crate) async fn highest(&self, _: &[Scope]) -> Result<Stamp, Fault> {
+    pub(crate) async fn highest(&self, _: &Read, _: &[Scope]) -> Result<Stamp, Fault> {
         match *self {}
     }
 
@@ -103,7 +103,7 @@ impl Remote {
         match *self {}
     }
 
-    pub(crate) fn stop(&self) {
+    pub(crate) async fn stop(&self) {
         match *self {}
     }
 }

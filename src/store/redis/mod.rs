@@ -14,13 +14,14 @@ use crate::entry::{Entry, HEADER_LEN};
 use crate::error::Fault;
 use crate::key::Namespace;
 use crate::observe::Observer;
-use crate::stamp::{FIXED, Scope, Stamp};
+use crate::stamp::{FIXED, Scope, Stamp, Stamps};
 use ::redis::{Pipeline, Value};
 use bytes::Bytes;
 use purger::Purger;
 use scripts::{Purge, Scripts};
 use slots::Slots;
 use std::num::NonZeroUsize;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -45,10 +46,10 @@ struct Shared {
     observer: Arc<Observer>,
     /// The key of the record of purges.
     stamps: String,
+    /// What this process purged itself, or learned of.
+    own: Arc<Stamps>,
     /// The highest clock seen.
     seen: AtomicU64,
-    /// Cells in the record, once it was read.
-    cells: AtomicU64,
     wanted_cells: usize,
     timeout: Duration,
 }
@@ -68,9 +69,19 @@ pub(crate) struct Read {
     pub(crate) clock: Stamp,
     /// The stamp of the last purge of everything.
     pub(crate) everything: Stamp,
+    /// Cells in the record.
+    cells: usize,
 }
 
-/// Clears the flag when the runtime ends and drops the tasks.
+/// The fixed part of the record of purges.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Record {
+    clock: Stamp,
+    everything: Stamp,
+    cells: usize,
+}
+
+/// Clears the flag when the last task is gone, be it with its runtime.
 struct Running(Arc<AtomicBool>);
 
 impl Drop for Running {
@@ -90,7 +101,7 @@ impl Remote {
         namespace: &Namespace,
         stamp_cells: usize,
         (entries, bytes): (NonZeroUsize, usize),
-        observer: Arc<Observer>,
+        (own, observer): (Arc<Stamps>, Arc<Observer>),
     ) -> Option<Self> {
         Some(Self {
             shared: Arc::new(Shared {
@@ -100,8 +111,8 @@ impl Remote {
                 purger: Purger::default(),
                 observer,
                 stamps: namespace.name("{c}:stamps"),
+                own,
                 seen: AtomicU64::new(0),
-                cells: AtomicU64::new(0),
                 wanted_cells: stamp_cells,
                 timeout: config.socket_timeout,
             }),
@@ -117,19 +128,17 @@ impl Remote {
             return;
         }
         self.shared.slots.reset();
-        let running = Running(self.running.clone());
+        let running = Arc::new(Running(self.running.clone()));
         let (keeper, writer, purger) = (
             self.shared.clone(),
             self.shared.clone(),
             self.shared.clone(),
         );
+        let with = |task| run(running.clone(), task);
         let tasks = vec![
-            tokio::spawn(async move {
-                let _running = running;
-                keeper.slots.keep().await;
-            }),
-            tokio::spawn(writer::run(writer)),
-            tokio::spawn(purger::run(purger)),
+            tokio::spawn(with(Box::pin(async move { keeper.slots.keep().await }))),
+            tokio::spawn(with(Box::pin(writer::run(writer)))),
+            tokio::spawn(with(Box::pin(purger::run(purger)))),
         ];
         *crate::sync::lock(&self.background) = tasks;
     }
@@ -168,38 +177,39 @@ impl Remote {
         let mut values = shared.pipeline(&pipe).await?.into_iter();
         let read = values.by_ref().take(gets.len()).map(bytes_of).collect();
         let record = values.next().and_then(bytes_of).unwrap_or_default();
-        let (clock, everything) = match shared.read_record(&record)? {
-            Some((clock, everything)) if clock >= seen => (clock, everything),
-            _ => {
-                let clock = shared.purge(&[], Stamp(0)).await?;
-                (clock, clock)
-            }
+        let record = match Record::read(&record) {
+            Some(record) if record.clock >= seen => record,
+            _ => shared.make_record().await?,
         };
-        shared.saw(clock);
+        shared.saw(record.clock);
         Ok(Read {
             values: read,
-            clock,
-            everything,
+            clock: record.clock,
+            everything: record.everything,
+            cells: record.cells,
         })
     }
 
-    /// The highest stamp of `scopes`.
-    pub(crate) async fn highest(&self, scopes: &[Scope]) -> Result<Stamp, Fault> {
+    /// The highest stamp of `scopes`, in the record that was read, at that time or later.
+    pub(crate) async fn highest(&self, read: &Read, scopes: &[Scope]) -> Result<Stamp, Fault> {
         let shared = &*self.shared;
-        let cells = usize::try_from(shared.cells.load(Ordering::Acquire)).unwrap_or(0);
-        if cells <= FIXED {
-            return Err(Fault::Foreign);
-        }
-        let mut pipe = Pipeline::with_capacity(scopes.len());
+        let mut pipe = Pipeline::with_capacity(scopes.len() + 1);
+        pipe.cmd("GETRANGE")
+            .arg(&shared.stamps)
+            .arg(0)
+            .arg(FIXED * 8 - 1);
         for scope in scopes {
-            let at = scope.cell(cells) * 8;
+            let at = scope.cell(read.cells) * 8;
             pipe.cmd("GETRANGE").arg(&shared.stamps).arg(at).arg(at + 7);
         }
+        let mut values = shared.pipeline(&pipe).await?.into_iter().map(bytes_of);
+        let record = values.next().flatten().unwrap_or_default();
+        let same = |record: &Record| record.cells == read.cells && record.clock >= read.clock;
+        Record::read(&record).filter(same).ok_or(Fault::Foreign)?;
         let mut highest = Stamp(0);
-        for value in shared.pipeline(&pipe).await? {
-            let bytes = bytes_of(value).ok_or(Fault::Foreign)?;
-            let cell = bytes[..].try_into().map_err(|_| Fault::Foreign)?;
-            highest = highest.max(Stamp(u64::from_be_bytes(cell)));
+        for value in values {
+            let cell = value.as_deref().and_then(|cell| cell.try_into().ok());
+            highest = highest.max(Stamp(u64::from_be_bytes(cell.ok_or(Fault::Foreign)?)));
         }
         Ok(highest)
     }
@@ -245,10 +255,13 @@ impl Remote {
         self.shared.purger.drained().await;
     }
 
-    /// Ends the background tasks and closes the connections.
-    pub(crate) fn stop(&self) {
-        for task in crate::sync::lock(&self.background).drain(..) {
+    /// Ends the background tasks, waits for their end, and closes the connections.
+    pub(crate) async fn stop(&self) {
+        let tasks = std::mem::take(&mut *crate::sync::lock(&self.background));
+        for task in tasks {
             task.abort();
+            // Cancelled is how it ends.
+            let _ = task.await;
         }
         self.shared.slots.reset();
     }
@@ -256,7 +269,9 @@ impl Remote {
 
 impl Drop for Remote {
     fn drop(&mut self) {
-        self.stop();
+        for task in crate::sync::lock(&self.background).drain(..) {
+            task.abort();
+        }
     }
 }
 
@@ -277,26 +292,25 @@ impl Shared {
 
     /// One operation ends within the socket timeout, whatever part of it hangs.
     async fn bounded<T>(&self, op: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+        if tokio::runtime::Handle::try_current().is_err() {
+            return Err(Fault::Disconnected);
+        }
         tokio::time::timeout(self.timeout, op)
             .await
             .unwrap_or(Err(Fault::Timeout))
     }
 
-    /// Clock and stamp of everything; `None`: there is no record.
-    fn read_record(&self, record: &[u8]) -> Result<Option<(Stamp, Stamp)>, Fault> {
-        if record.is_empty() {
-            return Ok(None);
-        }
-        let (cells, []) = record.as_chunks::<8>() else {
-            return Err(Fault::Foreign);
-        };
-        let [clock, everything, format] = *cells else {
-            return Err(Fault::Foreign);
-        };
-        let cells = scripts::cells_of(u64::from_be_bytes(format)).ok_or(Fault::Foreign)?;
-        self.cells.store(cells, Ordering::Release);
-        let stamp = |cell| Stamp(u64::from_be_bytes(cell));
-        Ok(Some((stamp(clock), stamp(everything))))
+    /// Makes the record, if there is none or it is older than what was seen; then nothing
+    /// stored before is valid.
+    async fn make_record(&self) -> Result<Record, Fault> {
+        self.purge(&[], Stamp(0)).await?;
+        let mut pipe = Pipeline::with_capacity(1);
+        pipe.cmd("GETRANGE")
+            .arg(&self.stamps)
+            .arg(0)
+            .arg(FIXED * 8 - 1);
+        let record = self.pipeline(&pipe).await?.pop().and_then(bytes_of);
+        Record::read(&record.unwrap_or_default()).ok_or(Fault::Foreign)
     }
 
     /// Purges past everything seen, and past the mark `past`.
@@ -324,6 +338,27 @@ impl Shared {
         })
         .await
     }
+}
+
+impl Record {
+    /// `None`: it is none of this layout.
+    fn read(record: &[u8]) -> Option<Self> {
+        let (cells, []) = record.as_chunks::<8>() else {
+            return None;
+        };
+        let [clock, everything, format] = cells.try_into().ok()?;
+        Some(Self {
+            clock: Stamp(u64::from_be_bytes(clock)),
+            everything: Stamp(u64::from_be_bytes(everything)),
+            cells: scripts::cells_of(u64::from_be_bytes(format))?,
+        })
+    }
+}
+
+/// One of the background tasks, for as long as its runtime runs.
+async fn run(running: Arc<Running>, task: Pin<Box<dyn Future<Output = ()> + Send>>) {
+    let _running = running;
+    task.await;
 }
 
 /// The bytes of a reply; an error or anything else that is no string is nothing.

@@ -59,6 +59,9 @@ impl Purger {
         }
         self.arrived.notify_one();
         async move {
+            if tokio::runtime::Handle::try_current().is_err() {
+                return Applied::Queued;
+            }
             match tokio::time::timeout(ANSWER_WITHIN, told).await {
                 Ok(Ok(applied)) => applied,
                 _ => Applied::Queued,
@@ -134,6 +137,8 @@ pub(super) async fn run(shared: Arc<Shared>) {
         match shared.purge(&scopes, past).await {
             Ok(n) => {
                 back_off = FIRST_BACK_OFF;
+                // Before it is no longer pending: in between nothing would tell of it.
+                shared.own.learn(&scopes, n);
                 purger.done();
                 tell(callers, Applied::At(n));
             }
@@ -141,7 +146,8 @@ pub(super) async fn run(shared: Arc<Shared>) {
                 shared.observer.fault("purge", fault);
                 purger.again();
                 tell(callers, Applied::Queued);
-                tokio::time::sleep(back_off).await;
+                // A new caller is not to wait for what is left of it.
+                let _ = tokio::time::timeout(back_off, purger.arrived.notified()).await;
                 back_off = (back_off * 2).min(LAST_BACK_OFF);
             }
         }

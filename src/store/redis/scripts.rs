@@ -24,19 +24,34 @@ return 1
 
 /// Raises the cells of scopes past everything seen before. A record that is missing, or
 /// older than what the caller has seen, is made anew with every cell raised: nothing stored
-/// before is valid then. The new stamp is past the caller's own marks too. Safe to repeat.
+/// before is valid then; so is what is no record at all. One of a later layout is left alone.
+/// The new stamp is past the caller's own marks too. Safe to repeat.
+///
+/// The first write is one that a full server allows, and after a first write it refuses no
+/// other of the script: a purge must get through when nothing can be stored.
 const PURGE: &str = r"
 local key, seen, past = KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2])
 local cells, fixed = tonumber(ARGV[3]), tonumber(ARGV[4])
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local head = redis.call('GETRANGE', key, 0, fixed * 8 - 1)
-local clock, everything, format = 0, 0, 0
+local clock, layout, held = 0, 0, 0
 if #head == fixed * 8 then
-  clock, everything, format = struct.unpack('>I8I8I8', head)
+  local _
+  clock, _, layout, held = struct.unpack('>I8I8I4I4', head)
+  if layout > 1 and layout < 1000 then
+    return redis.error_reply('LAYOUT the record of purges is of a later version')
+  end
+  if layout ~= 1 or redis.call('STRLEN', key) ~= held * 8 then
+    clock = 0
+  end
 end
+local n = math.max(clock, now - 1, seen, past) + 1
+if n >= 9007199254740992 then
+  return redis.error_reply('CLOCK the clock of purges has run out')
+end
+redis.call('PERSIST', key)
 if clock == 0 or clock < seen then
-  local n = math.max(clock, now, seen, past) + 1
   local cell = struct.pack('>I8', n)
   local rest = string.rep(cell, cells - fixed)
   redis.call('SET', key, cell .. cell .. struct.pack('>I8', 4294967296 + cells) .. rest)
@@ -45,14 +60,12 @@ end
 if #ARGV == 4 then
   return string.format('%.0f', clock)
 end
-local n = math.max(clock, now - 1, past) + 1
 local cell = struct.pack('>I8', n)
-cells = format % 4294967296
 for i = 5, #ARGV do
   local hash = tonumber(ARGV[i])
   local at = 1
   if hash >= 0 then
-    at = fixed + hash % (cells - fixed)
+    at = fixed + hash % (held - fixed)
   end
   redis.call('SETRANGE', key, at * 8, cell)
 end
@@ -61,9 +74,9 @@ return string.format('%.0f', n)
 ";
 
 /// The format cell: 1 for this layout in the upper half, the number of cells in the lower.
-pub(super) fn cells_of(format: u64) -> Option<u64> {
-    let cells = format & 0xffff_ffff;
-    (format >> 32 == 1 && cells > FIXED as u64).then_some(cells)
+pub(super) fn cells_of(format: u64) -> Option<usize> {
+    let cells = usize::try_from(format & 0xffff_ffff).ok()?;
+    (format >> 32 == 1 && cells > FIXED).then_some(cells)
 }
 
 /// One purge; with no scopes it only makes sure that there is a record past `seen`.
@@ -75,6 +88,9 @@ pub(super) struct Purge<'a> {
     /// The highest mark made here.
     pub(super) past: Stamp,
 }
+
+/// The longest lifetime of a key, in milliseconds: what a server takes is bounded.
+const LONGEST: u64 = (1 << 31) * 1000;
 
 pub(super) struct Scripts {
     store: Script,
@@ -94,7 +110,7 @@ impl Scripts {
         connection: &mut MultiplexedConnection,
         write: &Write,
     ) -> Result<(), Fault> {
-        let ttl = millis(write.ttl).max(1);
+        let ttl = millis(write.ttl).clamp(1, LONGEST);
         let mut call = self.store.key(&write.name);
         call.arg(&write.entry.wire()[..]).arg(ttl);
         let stored: Result<i64, _> = call.invoke_async(connection).await;

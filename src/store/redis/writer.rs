@@ -48,21 +48,22 @@ impl Writer {
         }
     }
 
-    /// Queues a write, or drops it: until it is written this process serves it, and a
-    /// dropped one is a miss.
+    /// Queues a write, whose entry is marked as queued already, or drops it: until it is
+    /// written this process serves it, and a dropped one is a miss.
     pub(super) fn push(&self, write: Write, observer: &Observer) {
         let len = write.entry.wire().len();
         {
             let mut queue = lock(&self.queue);
             if queue.writes.len() >= self.entries || queue.bytes + len > self.bytes {
+                write.entry.set_queued(false);
                 observer.count(Event::WriteDropped);
                 return;
             }
-            write.entry.set_queued(true);
+            // Before the task can finish it.
+            self.open.send_modify(|open| *open += 1);
             queue.bytes += len;
             queue.writes.push_back(write);
         }
-        self.open.send_modify(|open| *open += 1);
         self.arrived.notify_one();
     }
 
