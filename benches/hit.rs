@@ -5,11 +5,17 @@
 //! valgrind is installed, as the difference of a long and a short run.
 
 #![allow(clippy::disallowed_methods, reason = "a benchmark reads the time")]
+#![allow(
+    clippy::cast_precision_loss,
+    reason = "figures are printed with two places"
+)]
 
+use axum::Router;
+use axum::routing::any;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use http::header::{
-    ACCEPT, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, DATE, ETAG, HOST, IF_NONE_MATCH, VIA,
+    ACCEPT, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HOST, IF_NONE_MATCH, SERVER, VIA,
 };
 use http::{HeaderValue, Method, Request, Response, Uri};
 use http_body_util::{BodyExt, Empty, Full};
@@ -19,7 +25,7 @@ use std::fmt::Debug;
 use std::hint::black_box;
 use std::process::Command;
 use std::time::Instant;
-use tower::{Layer, Service, service_fn};
+use tower::{Layer, Service, ServiceExt, service_fn};
 
 const KEYS: usize = 100_000;
 
@@ -32,25 +38,27 @@ type Exchange = Box<dyn FnMut(usize)>;
 
 fn main() {
     let args: Vec<String> = std::env::args().collect();
-    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    let runtime = runtime.expect("a runtime");
     let _inside = runtime.enter();
     match &args[1..] {
         [count, case, times] if count == "--count" => {
             let mut exchange = case_named(case);
-            (0..times.parse().expect("a number")).for_each(|i| exchange(i));
+            (0..times.parse().expect("a number")).for_each(&mut exchange);
         }
         _ => report(),
     }
 }
 
 /// A case, and the one it is compared with.
-const CASES: [(&str, &str); 7] = [
+const CASES: [(&str, &str); 8] = [
     ("handler 1 KiB", "handler 1 KiB"),
     ("hit 1 KiB", "handler 1 KiB"),
     ("hit 64 KiB", "handler 64 KiB"),
     ("hit, zipf over 100k keys", "handler, zipf over 100k keys"),
     ("304 of a hit", "handler 1 KiB"),
     ("pass-through", "no layer"),
+    ("pass-through in a router", "router"),
     ("miss, stored", "handler, another URI each time"),
 ];
 
@@ -83,6 +91,12 @@ fn case_named(case: &str) -> Exchange {
         "handler, another URI each time" => get(handler(1 << 10), numbered),
         "no layer" => post(handler(1 << 10)),
         "pass-through" => post(cached(1 << 10)),
+        "router" => routed(Router::new().route("/item", any(|| async { "done" }))),
+        "pass-through in a router" => {
+            let layer = CacheLayer::new(CacheConfig::default());
+            let route = any(|| async { "done" });
+            routed(Router::new().route("/item", route).layer(layer))
+        }
         "miss, stored" => get(cached(1 << 10), numbered),
         _ => panic!("no case {case}"),
     }
@@ -108,10 +122,7 @@ fn handler(
             HeaderValue::from_static("public, max-age=3600"),
         );
         headers.insert(ETAG, HeaderValue::from_static(TAG));
-        headers.insert(
-            DATE,
-            HeaderValue::from_static("Sun, 06 Nov 1994 08:49:37 GMT"),
-        );
+        headers.insert(SERVER, HeaderValue::from_static("hit"));
         headers.insert(VIA, HeaderValue::from_static("1.1 here"));
         std::future::ready(Ok(response))
     })
@@ -178,6 +189,7 @@ fn conditional<S>(mut service: S) -> Exchange
 where
     S: Service<Req, Response: Collected, Error: Debug> + 'static,
 {
+    exchange(&mut service, Method::GET, item(), None);
     Box::new(move |_| {
         black_box(exchange(&mut service, Method::GET, item(), Some(TAG)));
     })
@@ -189,6 +201,18 @@ where
 {
     Box::new(move |_| {
         black_box(exchange(&mut service, Method::POST, item(), None));
+    })
+}
+
+/// A POST as axum handles it: the router clones what it routes to.
+fn routed(router: Router) -> Exchange {
+    Box::new(move |_| {
+        let mut request = Request::new(axum::body::Body::empty());
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = item();
+        let response = router.clone().oneshot(request).now_or_never();
+        let response = response.expect("ready").expect("answered");
+        black_box(Collected::collect(response));
     })
 }
 

@@ -9,6 +9,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export NB_TEST_SIZE=ci
 if [[ ${1:-} == --long ]]; then
     NB_TEST_SIZE=long
+    export PROPTEST_CASES=20000
     shift
 fi
 

@@ -120,7 +120,7 @@ impl Cache {
             connected: store.remote.as_ref().is_some_and(Remote::is_connected),
             local_entries,
             local_bytes,
-            queued_writes: store.remote.as_ref().map_or(0, |remote| remote.queued().0),
+            queued_writes: store.remote.as_ref().map_or(0, Remote::queued),
             fetches_under_way: self.inner.flights.len(),
             local_hits: total(Event::LocalHit),
             redis_hits: total(Event::RedisHit),
@@ -196,7 +196,7 @@ pub struct Stats {
     pub local_entries: usize,
     /// Their bytes, about: keys, heads and bodies.
     pub local_bytes: u64,
-    /// Entries waiting to be written to Redis.
+    /// Entries queued for Redis or on their way there.
     pub queued_writes: usize,
     /// Keys being fetched.
     pub fetches_under_way: usize,

@@ -18,10 +18,9 @@ use shuttle::future::{block_on, spawn};
 use shuttle::sync::Arc;
 use shuttle::sync::atomic::{AtomicUsize, Ordering};
 
-const SCHEDULES: usize = 2000;
-
 fn check(model: impl Fn() + Send + Sync + 'static) {
-    shuttle::check_random(model, SCHEDULES);
+    let long = std::env::var("NB_TEST_SIZE").is_ok_and(|size| size == "long");
+    shuttle::check_random(model, if long { 50_000 } else { 2_000 });
 }
 
 /// What one caller got.
@@ -199,5 +198,53 @@ fn another_key_under_the_same_hash_goes_alone() {
             panic!("the first leads");
         };
         assert!(matches!(flights.join(7, b"other"), Joined::Alone));
+    });
+}
+
+#[test]
+fn a_disowned_flight_gives_its_place_to_one_new_leader() {
+    check(|| {
+        let flights: Arc<Flights<usize>> = Flights::new();
+        let Joined::Lead(old) = flights.join(7, b"key") else {
+            panic!("the first leads");
+        };
+        let Joined::Follow(follow) = flights.join(7, b"key") else {
+            panic!("the second follows");
+        };
+        assert!(old.is_followed());
+        let landing = old.publish(0);
+        let again = spawn(async move {
+            follow.disown();
+            drop(follow);
+        });
+        block_on(again).expect("no panic");
+        let tasks: Vec<_> = (0..2)
+            .map(|_| {
+                let flights = flights.clone();
+                spawn(async move {
+                    match flights.join(7, b"key") {
+                        Joined::Lead(lead) => {
+                            drop(lead.publish(1));
+                            1
+                        }
+                        Joined::Follow(follow) => match follow.await {
+                            Outcome::Published(value) => value,
+                            Outcome::Lead(_) | Outcome::Alone => panic!("its leader publishes"),
+                        },
+                        Joined::Alone => panic!("the key is the same"),
+                    }
+                })
+            })
+            .collect();
+        let landed = spawn(async move { drop(landing) });
+        for task in tasks {
+            assert_eq!(
+                block_on(task).expect("no panic"),
+                1,
+                "nobody gets the old one"
+            );
+        }
+        block_on(landed).expect("no panic");
+        assert_eq!(flights.len(), 0);
     });
 }

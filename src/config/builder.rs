@@ -389,7 +389,7 @@ mod tests {
             (100, 5)
         );
         assert_eq!(builder.circuit_breaker.threshold, 5);
-        assert_eq!(builder.circuit_breaker.timeout, Duration::from_secs(60));
+        assert_eq!(builder.circuit_breaker.timeout, Duration::from_mins(1));
         assert_eq!((config.local_bytes, config.max_body), (64 << 20, 2 << 20));
     }
 

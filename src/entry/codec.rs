@@ -1,12 +1,12 @@
 //! The envelope on the wire: fixed header, then key, variant, label, scopes, tags, head and
 //! body. Decoding takes slices of the one buffer; whatever is not exactly ours is refused.
 
-use super::{Entry, Kind, Meta, make_places, read_vary};
+use super::{Entry, Head, Kind, Meta, read_vary, upstream_status};
 use crate::clock::Timestamp;
 use crate::stamp::{Scope, Stamp};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use std::sync::Mutex;
+use std::sync::RwLock;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use twox_hash::XxHash3_64;
 
@@ -44,23 +44,21 @@ pub(crate) fn seal(draft: &Draft<'_>) -> Option<Entry> {
     let sections = Sections::read(&wire)?;
     // Read back, so that the values are slices of the envelope: the handler's may keep a far
     // larger buffer alive.
-    let mut headers = read_head(sections.head)?;
-    headers.remove(http::header::AGE);
-    let upstream_status = make_places(&mut headers);
+    let headers = read_head(sections.head)?;
     Some(Entry {
         kind: draft.kind,
         meta: draft.meta,
         status: draft.status,
-        headers,
+        upstream_status: upstream_status(&headers),
+        fields: headers.len(),
+        head: RwLock::new(Head::new(headers)),
         scopes: draft.scopes.into(),
         key: sections.key,
         variant: sections.variant,
         vary: read_vary(draft.kind, &sections.body),
         body: sections.body,
-        upstream_status,
         verified: AtomicU64::new(draft.meta.stamp.0),
         queued: AtomicBool::new(false),
-        told: Mutex::default(),
         wire,
     })
 }
@@ -72,24 +70,23 @@ pub(crate) fn decode(wire: Bytes) -> Option<Entry> {
         return None;
     }
     let sections = Sections::read(&wire)?;
-    let mut headers = read_head(sections.head)?;
-    let upstream_status = make_places(&mut headers);
+    let headers = read_head(sections.head)?;
     let meta = read_meta(header)?;
     let kind = read_kind(header[5])?;
     Some(Entry {
         kind,
         meta,
         status: StatusCode::from_u16(u16::from_be_bytes([header[6], header[7]])).ok()?,
-        headers,
+        upstream_status: upstream_status(&headers),
+        fields: headers.len(),
+        head: RwLock::new(Head::new(headers)),
         scopes: read_scopes(&sections.scopes),
         key: sections.key,
         variant: sections.variant,
         vary: read_vary(kind, &sections.body),
         body: sections.body,
-        upstream_status,
         verified: AtomicU64::new(meta.stamp.0),
         queued: AtomicBool::new(false),
-        told: Mutex::default(),
         wire,
     })
 }
@@ -345,7 +342,15 @@ mod tests {
             let sealed = seal(&draft(&headers, &frames, &tags)).expect("sealed");
             let read = decode(sealed.wire().clone()).expect("decoded");
             prop_assert_eq!(read.meta, meta());
-            prop_assert_eq!(&read.headers, &sealed.headers);
+            let head = |entry: &Entry| {
+                let none = HeaderValue::from_static("");
+                entry.head(Timestamp(0), || (none.clone(), none.clone()), HeaderMap::clone)
+            };
+            prop_assert_eq!(head(&read), head(&sealed));
+            let mut sent = head(&read);
+            sent.remove("age");
+            sent.remove("cache-status");
+            prop_assert_eq!(sent, headers);
             prop_assert_eq!(&read.body, &Bytes::from(frames.concat()));
             prop_assert_eq!(&*read.key, b"key");
             prop_assert_eq!(&*read.variant, b"variant");

@@ -9,8 +9,8 @@ use crate::stamp::{Scope, Stamp};
 use bytes::Bytes;
 use http::header::{AGE, CACHE_STATUS};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{PoisonError, RwLock};
 
 /// What an envelope holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,8 +57,6 @@ pub(crate) struct Entry {
     pub(crate) kind: Kind,
     pub(crate) meta: Meta,
     pub(crate) status: StatusCode,
-    /// With places for `Age` and `Cache-Status`, so that neither makes a copy grow.
-    pub(crate) headers: HeaderMap,
     pub(crate) scopes: Box<[Scope]>,
     pub(crate) key: Bytes,
     pub(crate) variant: Bytes,
@@ -70,17 +68,40 @@ pub(crate) struct Entry {
     wire: Bytes,
     verified: AtomicU64,
     queued: AtomicBool,
-    /// `Age` and `Cache-Status` as they were last sent: they change once a second.
-    pub(crate) told: Mutex<Option<Told>>,
+    head: RwLock<Head>,
+    fields: usize,
 }
 
-/// `Age` and `Cache-Status` of an entry, and for how long they hold.
-#[derive(Clone, Debug)]
-pub(crate) struct Told {
-    pub(crate) from: Timestamp,
-    pub(crate) until: Timestamp,
-    pub(crate) age: HeaderValue,
-    pub(crate) status: HeaderValue,
+/// The head as it is sent, with `Age` and `Cache-Status` as they are in some second: a copy of
+/// it is all that a hit makes.
+#[derive(Debug)]
+struct Head {
+    headers: HeaderMap,
+    from: Timestamp,
+    until: Timestamp,
+}
+
+impl Head {
+    /// Makes the places for `Age` and `Cache-Status`.
+    fn new(mut headers: HeaderMap) -> Self {
+        headers.insert(AGE, HeaderValue::from_static("0"));
+        headers.insert(CACHE_STATUS, HeaderValue::from_static(""));
+        Self {
+            headers,
+            from: Timestamp(0),
+            until: Timestamp(0),
+        }
+    }
+
+    fn holds(&self, now: Timestamp) -> bool {
+        self.from <= now && now < self.until
+    }
+
+    fn put(&mut self, name: &HeaderName, value: HeaderValue) {
+        if let Some(place) = self.headers.get_mut(name) {
+            *place = value;
+        }
+    }
 }
 
 impl Entry {
@@ -97,7 +118,7 @@ impl Entry {
     /// Bytes this entry takes in memory, about.
     pub(crate) fn weight(&self) -> u64 {
         const FIELD: usize = 120;
-        let size = size_of::<Self>() + self.wire.len() + self.headers.len() * FIELD;
+        let size = size_of::<Self>() + self.wire.len() + self.fields * FIELD;
         size as u64
     }
 
@@ -120,8 +141,29 @@ impl Entry {
         self.queued.store(queued, Ordering::Release);
     }
 
+    /// Reads the head as it is at `now`; `tell` says what `Age` and `Cache-Status` are then.
+    pub(crate) fn head<T>(
+        &self,
+        now: Timestamp,
+        tell: impl FnOnce() -> (HeaderValue, HeaderValue),
+        read: impl FnOnce(&HeaderMap) -> T,
+    ) -> T {
+        {
+            let head = self.head.read().unwrap_or_else(PoisonError::into_inner);
+            if head.holds(now) {
+                return read(&head.headers);
+            }
+        }
+        let mut head = self.head.write().unwrap_or_else(PoisonError::into_inner);
+        let (age, status) = tell();
+        head.put(&AGE, age);
+        head.put(&CACHE_STATUS, status);
+        (head.from, head.until) = (now, self.next_second(now));
+        read(&head.headers)
+    }
+
     /// When its age, or the rest of its lifetime, is another number of seconds than at `now`.
-    pub(crate) fn next_second(&self, now: Timestamp) -> Timestamp {
+    fn next_second(&self, now: Timestamp) -> Timestamp {
         let aged = now.since(self.meta.stored_at) % 1000;
         let left = self.meta.fresh_until.since(now) % 1000;
         Timestamp(now.0 + (1000 - aged).min(left + 1))
@@ -153,17 +195,13 @@ pub(crate) fn vary_record(sets: &[Vec<HeaderName>]) -> Bytes {
     sets.iter().map(join).collect::<Vec<_>>().join("\n").into()
 }
 
-/// Makes the places for `Age` and `Cache-Status`; returns what stood in the latter.
-fn make_places(headers: &mut HeaderMap) -> Option<HeaderValue> {
-    let upstream: Vec<&[u8]> = headers
+/// What caches further up have said, as one line.
+fn upstream_status(headers: &HeaderMap) -> Option<HeaderValue> {
+    let lines: Vec<&[u8]> = headers
         .get_all(CACHE_STATUS)
         .into_iter()
         .map(HeaderValue::as_bytes)
         .collect();
-    let upstream = HeaderValue::from_bytes(&upstream.join(&b", "[..]))
-        .ok()
-        .filter(|v| !v.is_empty());
-    headers.insert(AGE, HeaderValue::from_static("0"));
-    headers.insert(CACHE_STATUS, HeaderValue::from_static(""));
-    upstream
+    let line = HeaderValue::from_bytes(&lines.join(&b", "[..])).ok();
+    line.filter(|line| !line.is_empty())
 }

@@ -91,7 +91,7 @@ fn admitted<B: Body>(shared: &Shared, request: &Request<B>, depth: u8) -> Option
     }
     let mut key = shared.key.key(authority(uri, &fields)?, &view);
     key.depth = depth;
-    if request.uri() != uri {
+    if !std::ptr::eq(uri, request.uri()) && uri != request.uri() {
         key.rewritten(request.uri());
     }
     let demand = Demand::of(headers, &fields, cache.config.client_directives);

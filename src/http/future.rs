@@ -29,8 +29,8 @@ pin_project! {
     where
         S: Service<Request<ReqB>>,
     {
-        /// A hit of the local tier.
-        Ready { response: Option<Response<CacheBody<ResB>>> },
+        /// A hit of the local tier, or the error of a handler that is not ready.
+        Ready { answer: Option<Result<Response<CacheBody<ResB>>, S::Error>> },
         /// Not for this layer.
         Pass { #[pin] future: S::Future },
         /// Waits for Redis, another request or the handler's readiness.
@@ -42,10 +42,10 @@ impl<S, ReqB, ResB> ResponseFuture<S, ReqB, ResB>
 where
     S: Service<Request<ReqB>>,
 {
-    pub(super) fn ready(response: Response<CacheBody<ResB>>) -> Self {
-        let response = Some(response);
+    pub(super) fn ready(answer: Result<Response<CacheBody<ResB>>, S::Error>) -> Self {
+        let answer = Some(answer);
         Self {
-            kind: Kind::Ready { response },
+            kind: Kind::Ready { answer },
         }
     }
 
@@ -71,8 +71,8 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().kind.project() {
-            KindProj::Ready { response } => match response.take() {
-                Some(response) => Poll::Ready(Ok(response)),
+            KindProj::Ready { answer } => match answer.take() {
+                Some(answer) => Poll::Ready(answer),
                 None => Poll::Pending,
             },
             KindProj::Pass { future } => {

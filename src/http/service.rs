@@ -55,7 +55,7 @@ where
                 cache.observer.count(Event::LocalHit);
                 let conditional = hit.conditional.then(|| request.headers());
                 let response = reply::hit(&hit.entry, hit.now, hit.head, conditional);
-                ResponseFuture::ready(response)
+                ResponseFuture::ready(Ok(response))
             }
             Begin::Ask(ask) if tokio::runtime::Handle::try_current().is_ok() => {
                 cache.start();
@@ -89,12 +89,13 @@ where
     ResB: 'static,
 {
     let deaf = &mut Context::from_waker(Waker::noop());
-    if let Poll::Ready(Ok(())) = handler.poll_ready(deaf) {
-        return ResponseFuture::pass(handler.call(request));
+    match handler.poll_ready(deaf) {
+        Poll::Ready(Ok(())) => ResponseFuture::pass(handler.call(request)),
+        Poll::Ready(Err(error)) => ResponseFuture::ready(Err(error)),
+        Poll::Pending => ResponseFuture::slow(Box::pin(async move {
+            Ok(handler.oneshot(request).await?.map(CacheBody::pass))
+        })),
     }
-    ResponseFuture::slow(Box::pin(async move {
-        Ok(handler.oneshot(request).await?.map(CacheBody::pass))
-    }))
 }
 
 impl<S: fmt::Debug> fmt::Debug for CacheService<S> {

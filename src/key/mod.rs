@@ -33,23 +33,12 @@ pub(crate) struct RequestKey<'a> {
 const LENGTHS: usize = 14;
 
 impl RequestKey<'_> {
-    /// The key's bytes, piece by piece; distinct keys give distinct streams.
-    fn pieces(&self, mut take: impl FnMut(&[u8])) {
-        let (flag, query) = match &self.query {
+    /// Whether there is a query, and what it is.
+    fn query(&self) -> (u8, &str) {
+        match &self.query {
             None => (0, ""),
-            Some(query) => (1, &**query),
-        };
-        let mut lengths = [0; LENGTHS];
-        lengths[0] = flag;
-        lengths[1] = self.depth;
-        lengths[2..6].copy_from_slice(&length(self.authority.len()));
-        lengths[6..10].copy_from_slice(&length(self.path.len()));
-        lengths[10..14].copy_from_slice(&length(query.len()));
-        take(&lengths);
-        take(self.authority.as_bytes());
-        take(self.path.as_bytes());
-        take(query.as_bytes());
-        take(&self.extras);
+            Some(query) => (1, query),
+        }
     }
 
     /// The same key, bound to no request.
@@ -72,25 +61,52 @@ impl RequestKey<'_> {
         put(&mut self.extras, uri.query().unwrap_or_default().as_bytes());
     }
 
-    /// The whole key as bytes, to be kept.
+    /// The whole key as bytes, to be kept; distinct keys give distinct bytes.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
-        let len = LENGTHS + self.authority.len() + self.path.len() + self.extras.len();
-        let query = self.query.as_ref().map_or(0, |q| q.len());
-        let mut bytes = Vec::with_capacity(len + query);
-        self.pieces(|piece| bytes.extend_from_slice(piece));
+        let (flag, query) = self.query();
+        let parts = [&*self.authority, &*self.path, query];
+        let len: usize = parts.iter().map(|part| part.len()).sum();
+        let mut bytes = Vec::with_capacity(LENGTHS + len + self.extras.len());
+        bytes.extend_from_slice(&[flag, self.depth]);
+        for part in parts {
+            bytes.extend_from_slice(&length(part.len()));
+        }
+        for part in parts {
+            bytes.extend_from_slice(part.as_bytes());
+        }
+        bytes.extend_from_slice(&self.extras);
         bytes
     }
 
     /// Whether `stored`, made by [`to_bytes`](Self::to_bytes), is this key, all of it.
     pub(crate) fn matches(&self, stored: &[u8]) -> bool {
-        let mut rest = Some(stored);
-        self.pieces(|piece| rest = rest.and_then(|r| r.strip_prefix(piece)));
-        rest.is_some_and(<[u8]>::is_empty)
+        let (flag, query) = self.query();
+        let parts = [&*self.authority, &*self.path, query];
+        let Some((lengths, mut rest)) = stored.split_first_chunk::<LENGTHS>() else {
+            return false;
+        };
+        if lengths[..2] != [flag, self.depth] {
+            return false;
+        }
+        for (len, part) in lengths[2..].chunks_exact(4).zip(parts) {
+            let same = *len == length(part.len());
+            match rest.strip_prefix(part.as_bytes()) {
+                Some(after) if same => rest = after,
+                _ => return false,
+            }
+        }
+        *rest == self.extras
     }
 
     /// Feeds the key to a keyed hasher.
     pub(crate) fn hash_into(&self, hasher: &mut impl Hasher) {
-        self.pieces(|piece| hasher.write(piece));
+        let (flag, query) = self.query();
+        hasher.write_u16(u16::from_be_bytes([flag, self.depth]));
+        for part in [&*self.authority, &*self.path, query] {
+            hasher.write_usize(part.len());
+            hasher.write(part.as_bytes());
+        }
+        hasher.write(&self.extras);
     }
 }
 

@@ -164,7 +164,7 @@ impl UriRules {
         RequestKey {
             authority: self.authority(authority),
             path: Cow::Borrowed(path),
-            query: query.map(|query| self.query(query)),
+            query: query.and_then(|query| self.query(query)),
             extras: Vec::new(),
             depth: 0,
         }
@@ -180,20 +180,24 @@ impl UriRules {
         }
     }
 
-    fn query<'a>(&self, query: &'a str) -> Cow<'a, str> {
+    /// `None`: a query of which nothing is kept is no query.
+    fn query<'a>(&self, query: &'a str) -> Option<Cow<'a, str>> {
         if self.params == Params::All && !self.sort {
-            return Cow::Borrowed(query);
+            return Some(Cow::Borrowed(query));
         }
         let mut params: Vec<(Vec<u8>, &str)> = query
             .split('&')
             .map(|param| (decoded_name(param), param))
             .filter(|(name, _)| self.params.keeps(name))
             .collect();
+        if params.is_empty() {
+            return None;
+        }
         if self.sort {
             params.sort_by(|a, b| a.0.cmp(&b.0));
         }
         let params: Vec<&str> = params.into_iter().map(|(_, param)| param).collect();
-        Cow::Owned(params.join("&"))
+        Some(Cow::Owned(params.join("&")))
     }
 }
 
@@ -280,7 +284,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn query(rules: &KeyRules, query: &str) -> String {
-        rules.uri.query(query).into_owned()
+        rules.uri.query(query).unwrap_or_default().into_owned()
     }
 
     #[test]
@@ -309,11 +313,12 @@ mod tests {
     }
 
     #[test]
-    fn a_query_that_lost_all_its_params_is_not_no_query() {
-        let rules = KeyRules::new().drop_params(["*"]);
-        let with = rules.uri.key("h", "/", Some("a=1"));
-        assert_eq!(with.query.as_deref(), Some(""));
-        assert_eq!(rules.uri.key("h", "/", None).query, None);
+    fn a_query_of_which_nothing_is_kept_is_no_query() {
+        let rules = KeyRules::new().drop_params(["utm_*"]);
+        let key = |query| rules.uri.key("h", "/", query);
+        assert_eq!(key(Some("utm_source=a&utm_medium")), key(None));
+        assert_ne!(key(Some("a=1")), key(None));
+        assert_ne!(UriRules::default().key("h", "/", Some("")), key(None));
     }
 
     #[test]

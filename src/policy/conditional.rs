@@ -2,14 +2,15 @@
 
 use super::ttl::date;
 use crate::clock::Timestamp;
-use http::header::{ETAG, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED};
+use http::header::{DATE, ETAG, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED};
 use http::{HeaderMap, HeaderName};
 
 /// Whether a 304 answers the request: what the client has is what is `selected`.
 ///
 /// `If-None-Match` goes before `If-Modified-Since` (RFC 9110 §13.2.2) and compares weakly
-/// (§13.1.2). Without `Last-Modified` the time since which nothing changed is that when a
-/// stored response was `received` (RFC 9111 §4.3.2); one that just came has none.
+/// (§13.1.2). Without `Last-Modified` the time since which nothing changed is the `Date` of
+/// a stored response, or when it was `received` (RFC 9111 §4.3.2); one that just came has
+/// none.
 pub(crate) fn not_modified(
     request: &HeaderMap,
     selected: &HeaderMap,
@@ -25,7 +26,9 @@ pub(crate) fn not_modified(
     let Some(since) = date(request, &IF_MODIFIED_SINCE) else {
         return false;
     };
-    let Some(modified) = date(selected, &LAST_MODIFIED).or(received) else {
+    let came = || date(selected, &DATE).or(received);
+    let modified = date(selected, &LAST_MODIFIED).or_else(|| received.and_then(|_| came()));
+    let Some(modified) = modified else {
         return false;
     };
     // Dates on the wire are whole seconds.
@@ -63,7 +66,8 @@ pub(crate) fn head_of_304(selected: &HeaderMap) -> HeaderMap {
     let has_etag = selected.contains_key(ETAG);
     let mut head = HeaderMap::with_capacity(selected.len());
     for (name, value) in selected {
-        if !describes_content(name) && !(has_etag && *name == LAST_MODIFIED) {
+        let redundant = has_etag && *name == LAST_MODIFIED;
+        if !redundant && !describes_content(name) {
             head.append(name, value.clone());
         }
     }
@@ -134,6 +138,7 @@ mod tests {
         assert!(check(&[("last-modified", SAME)], SAME));
         assert!(!check(&[("last-modified", SAME)], OLD));
         assert!(check(&[], SAME));
+        assert!(check(&[("date", OLD)], OLD));
         assert!(!check(&[], OLD));
         assert!(!check(&[("last-modified", OLD)], "yesterday"));
     }

@@ -56,9 +56,8 @@ pub(crate) fn storable(head: &Head<'_>, ttls: &Ttls) -> Result<Storable, Refusal
         return Err(refusal);
     }
     let vary = vary::fields(head.headers).ok_or(refusal)?;
-    let lifetime = ttl::lifetime(head.status, head.headers, &directives, ttls, head.now);
-    let age = ttl::initial_age(head.headers);
-    let fresh_for = lifetime.saturating_sub(Duration::from_secs(age.into()));
+    let age = ttl::initial_age(head.headers, head.now);
+    let fresh_for = ttl::fresh_for(head, &directives, ttls, age);
     if fresh_for.is_zero() {
         return Err(refusal);
     }
@@ -169,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn the_age_it_came_with_is_taken_off() {
+    fn the_age_it_came_with_is_taken_off_what_its_fields_say() {
         let left = |age| {
             let lines = [("cache-control", "max-age=10"), ("age", age)];
             verdict(&lines, false, Ttls::default()).map(|s| s.fresh_for.as_secs())
@@ -177,6 +176,12 @@ mod tests {
         assert_eq!(left("4"), Ok(6));
         assert_eq!(left("10"), Err(Refusal::Forbidden));
         assert_eq!(left("soon"), Err(Refusal::Forbidden));
+        let setting = Ttls {
+            fallback: Duration::from_secs(9),
+            ..Ttls::default()
+        };
+        let aged = verdict(&[("age", "100")], false, setting);
+        assert_eq!(aged.map(|s| s.fresh_for.as_secs()), Ok(9));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! How long a response stays fresh, and who decides (RFC 9111 §4.2.1, then the settings).
 
 use super::directives::{Directives, seconds};
+use super::storable::Head;
 use crate::clock::Timestamp;
 use http::header::{AGE, DATE, EXPIRES};
 use http::{HeaderMap, StatusCode};
@@ -20,44 +21,34 @@ pub(crate) struct Ttls {
 /// The longest lifetime (RFC 9111 §1.2.2).
 const LONGEST: Duration = Duration::from_secs(1 << 31);
 
-/// The lifetime of a response as it came, its age not yet taken off. Zero: do not store.
-pub(crate) fn lifetime(
-    status: StatusCode,
-    headers: &HeaderMap,
+/// For how long a response that came now stays fresh. Zero: do not store.
+///
+/// What its fields say counts from when it was made, so that its `age` is taken off (§4.2);
+/// what the handler's extension or a setting says counts from now.
+pub(crate) fn fresh_for(
+    head: &Head<'_>,
     directives: &Directives,
     ttls: &Ttls,
-    now: Timestamp,
+    age: u32,
 ) -> Duration {
-    decided(status, headers, directives, ttls, now).min(LONGEST)
-}
-
-fn decided(
-    status: StatusCode,
-    headers: &HeaderMap,
-    directives: &Directives,
-    ttls: &Ttls,
-    now: Timestamp,
-) -> Duration {
-    if let Some(ttl) = ttls.extension {
-        return if may_be_explicit(status) {
+    let explicit = |ttl| {
+        if may_be_explicit(head.status) {
             ttl
-        } else {
-            Duration::ZERO
-        };
-    }
-    let settings = || {
-        if may_be_implicit(status) {
-            ttls.fallback
         } else {
             Duration::ZERO
         }
     };
-    match (ttls.overriding, said(headers, directives, now)) {
-        (Some(ttl), _) if may_be_implicit(status) => ttl,
-        (_, Some(ttl)) if may_be_explicit(status) => ttl,
-        (_, Some(_)) => Duration::ZERO,
-        (_, None) => settings(),
-    }
+    let implicit = may_be_implicit(head.status);
+    let ttl = match (ttls.extension, ttls.overriding) {
+        (Some(ttl), _) => explicit(ttl),
+        (None, Some(ttl)) if implicit => ttl,
+        (None, _) => match said(head.headers, directives, head.now) {
+            Some(ttl) => explicit(ttl).saturating_sub(Duration::from_secs(age.into())),
+            None if implicit => ttls.fallback,
+            None => Duration::ZERO,
+        },
+    };
+    ttl.min(LONGEST)
 }
 
 /// Statuses that may be stored when the response itself says for how long: all final ones
@@ -92,22 +83,20 @@ fn said(headers: &HeaderMap, directives: &Directives, now: Timestamp) -> Option<
     Some(Duration::from_millis(expires.since(date)))
 }
 
-/// How old the response was when it came, in seconds: the first `Age`; what cannot be read
-/// makes it too old for anything (§4.2.3, §5.1).
-pub(crate) fn initial_age(headers: &HeaderMap) -> u32 {
+/// How old the response was when it came, in seconds: the larger of the first `Age` and what
+/// its `Date` says; an `Age` that cannot be read makes it too old for anything (§4.2.3, §5.1).
+pub(crate) fn initial_age(headers: &HeaderMap, now: Timestamp) -> u32 {
+    let apparent = date(headers, &DATE).map_or(0, |date| now.since(date) / 1000);
+    let apparent = u32::try_from(apparent).unwrap_or(u32::MAX);
     let Some(age) = headers.get(AGE) else {
-        return 0;
+        return apparent;
     };
-    let first = age
-        .as_bytes()
-        .split(|b| *b == b',')
-        .next()
-        .unwrap_or_default()
-        .trim_ascii();
+    let mut items = age.as_bytes().split(|b| *b == b',');
+    let first = items.next().unwrap_or_default().trim_ascii();
     if first.is_empty() || !first.iter().all(u8::is_ascii_digit) {
         return u32::MAX;
     }
-    seconds(Some(first))
+    seconds(Some(first)).max(apparent)
 }
 
 /// A date field, if it can be read.
@@ -126,7 +115,7 @@ mod tests {
     use http::HeaderName;
 
     const NOW: Timestamp = Timestamp(784_111_777_000);
-    const DATE: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
+    const THEN: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
     const LATER: &str = "Sun, 06 Nov 1994 08:50:37 GMT";
 
     fn ttl(status: u16, lines: &[(&str, &str)], ttls: Ttls) -> u64 {
@@ -139,14 +128,19 @@ mod tests {
                 )
             })
             .collect();
-        let status = StatusCode::from_u16(status).expect("a status");
+        let head = Head {
+            status: StatusCode::from_u16(status).expect("a status"),
+            headers: &headers,
+            guarded: false,
+            now: NOW,
+        };
         let directives = Directives::response(&headers);
-        lifetime(status, &headers, &directives, &ttls, NOW).as_secs()
+        fresh_for(&head, &directives, &ttls, 0).as_secs()
     }
 
     fn settings() -> Ttls {
         Ttls {
-            fallback: Duration::from_secs(900),
+            fallback: Duration::from_mins(15),
             ..Ttls::default()
         }
     }
@@ -165,7 +159,7 @@ mod tests {
             20
         );
         assert_eq!(
-            ttl(200, &[("expires", LATER), ("date", DATE)], settings()),
+            ttl(200, &[("expires", LATER), ("date", THEN)], settings()),
             60
         );
         assert_eq!(ttl(200, &[("expires", LATER)], settings()), 60);
@@ -217,15 +211,18 @@ mod tests {
     #[test]
     fn an_age_that_cannot_be_read_is_too_old() {
         let age = |value: &str| {
-            initial_age(&HeaderMap::from_iter([(
-                AGE,
-                value.parse().expect("a value"),
-            )]))
+            let headers = HeaderMap::from_iter([(AGE, value.parse().expect("a value"))]);
+            initial_age(&headers, NOW)
         };
-        assert_eq!(initial_age(&HeaderMap::new()), 0);
+        assert_eq!(initial_age(&HeaderMap::new(), NOW), 0);
         assert_eq!(age("12"), 12);
         assert_eq!(age("12, 34"), 12);
         assert_eq!(age("-1"), u32::MAX);
         assert_eq!(age("1.5"), u32::MAX);
+        let dated = HeaderMap::from_iter([(DATE, THEN.parse().expect("a value"))]);
+        assert_eq!(
+            initial_age(&dated, NOW.after(Duration::from_millis(60_900))),
+            60
+        );
     }
 }

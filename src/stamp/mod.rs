@@ -153,7 +153,9 @@ mod tests {
                     }
                     Op::PurgeAll => {
                         stamps.purge(&[Scope::Everything], Stamp(0));
-                        fills.iter_mut().for_each(|f| f.2 = false);
+                        for fill in &mut fills {
+                            fill.2 = false;
+                        }
                     }
                 }
                 for (scope, stamp, valid) in &fills {

@@ -147,9 +147,9 @@ impl Remote {
         self.shared.slots.is_up()
     }
 
-    /// Entries waiting to be written, and their bytes.
-    pub(crate) fn queued(&self) -> (usize, usize) {
-        self.shared.writer.queued()
+    /// Entries queued for Redis or on their way there.
+    pub(crate) fn queued(&self) -> usize {
+        self.shared.writer.open()
     }
 
     /// The highest clock seen.

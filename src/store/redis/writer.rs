@@ -67,9 +67,9 @@ impl Writer {
         self.arrived.notify_one();
     }
 
-    pub(super) fn queued(&self) -> (usize, usize) {
-        let queue = lock(&self.queue);
-        (queue.writes.len(), queue.bytes)
+    /// Writes queued or on their way.
+    pub(super) fn open(&self) -> usize {
+        *self.open.borrow()
     }
 
     pub(super) async fn drained(&self) {
