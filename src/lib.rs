@@ -39,12 +39,17 @@
     allow(dead_code, reason = "only the shared tier uses it")
 )]
 
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 mod cache;
 mod clock;
 mod config;
 mod entry;
 mod error;
 mod flight;
+pub mod guide;
 mod http;
 mod key;
 mod observe;

@@ -1,6 +1,7 @@
 //! The envelope on the wire: fixed header, then key, variant, label, scopes, tags, head and
 //! body. Decoding takes slices of the one buffer; whatever is not exactly ours is refused.
 
+use super::kept::keep;
 use super::{Entry, Head, Kind, Meta, read_vary, upstream_status};
 use crate::clock::Timestamp;
 use crate::stamp::{Scope, Stamp};
@@ -256,6 +257,7 @@ fn read_head(mut head: Bytes) -> Option<HeaderMap> {
         }
         let name = HeaderName::from_bytes(&head.split_to(name)).ok()?;
         let value = HeaderValue::from_maybe_shared(head.split_to(value)).ok()?;
+        let value = keep(&name, value);
         headers.try_append(name, value).ok()?;
     }
     head.is_empty().then_some(headers)

@@ -1,6 +1,7 @@
 //! What is stored under a key: the envelope, in memory and on the wire.
 
 mod codec;
+mod kept;
 
 pub(crate) use codec::{Draft, HEADER_LEN, decode, seal};
 

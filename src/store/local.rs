@@ -53,7 +53,11 @@ impl Local {
 
     fn at(&self, key: &RequestKey<'_>, variant: &[u8]) -> Option<Arc<Entry>> {
         let entry = self.entries.get(&self.place(key, variant))?;
-        (key.matches(&entry.key) && *entry.variant == *variant).then_some(entry)
+        let same_variant = match variant {
+            [] => entry.variant.is_empty(),
+            _ => *entry.variant == *variant,
+        };
+        (same_variant && key.matches(&entry.key)).then_some(entry)
     }
 
     /// The newest entry whose `Vary` fields match the request's.
