@@ -23,8 +23,9 @@ use neuralblitz_cache::{CacheConfig, CacheLayer};
 use std::convert::Infallible;
 use std::fmt::Debug;
 use std::hint::black_box;
-use std::process::Command;
-use std::time::Instant;
+use std::net::TcpListener;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 use tower::{Layer, Service, ServiceExt, service_fn};
 
 const KEYS: usize = 100_000;
@@ -63,6 +64,11 @@ const CASES: [(&str, &str); 8] = [
 ];
 
 fn report() {
+    local();
+    redis_hits();
+}
+
+fn local() {
     println!("| exchange | ns | against the bare one | allocations | instructions | against |");
     println!("|---|---|---|---|---|---|");
     for (case, base) in CASES {
@@ -76,6 +82,117 @@ fn report() {
             _ => ("no valgrind".into(), String::new()),
         };
         println!("| {case} | {ns:.0} | {ratio:.2} | {allocations} | {count} | {against} |");
+    }
+}
+
+/// A hit that Redis confirms, against a plain GET of the same size over the same client.
+fn redis_hits() {
+    let Some(redis) = Redis::start() else {
+        println!("\nno redis-server found: no Redis hits measured");
+        return;
+    };
+    println!("\n| over loopback, one after the other | µs | against a plain GET |");
+    println!("|---|---|---|");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    runtime.expect("a runtime").block_on(async {
+        for size in [1 << 10, 64 << 10] {
+            let (hit, get) = redis.compare(size).await;
+            let ratio = hit / get;
+            println!("| plain GET of {} KiB | {get:.0} | 1.00 |", size >> 10);
+            println!(
+                "| Redis hit of {} KiB | {hit:.0} | {ratio:.2} |",
+                size >> 10
+            );
+        }
+    });
+}
+
+/// A server of our own, ended when dropped.
+struct Redis {
+    port: u16,
+    server: Child,
+}
+
+impl Redis {
+    fn start() -> Option<Self> {
+        let server = std::env::var("REDIS_SERVER").unwrap_or_else(|_| "redis-server".into());
+        let listener = TcpListener::bind("127.0.0.1:0").ok()?;
+        let port = listener.local_addr().ok()?.port();
+        drop(listener);
+        let server = Command::new(server)
+            .args([
+                "--port",
+                &port.to_string(),
+                "--bind",
+                "127.0.0.1",
+                "--save",
+                "",
+            ])
+            .stdout(Stdio::null())
+            .spawn()
+            .ok()?;
+        Some(Self { port, server })
+    }
+
+    /// Medians in microseconds of a hit and of a plain GET, taking turns.
+    async fn compare(&self, size: usize) -> (f64, f64) {
+        let url = format!("redis://127.0.0.1:{}/0", self.port);
+        let client = redis::Client::open(&*url).expect("a client");
+        let mut raw = loop {
+            if let Ok(raw) = client.get_multiplexed_async_connection().await {
+                break raw;
+            }
+        };
+        let config = CacheConfig::builder()
+            .redis_url(&url)
+            .soft_limit(Duration::from_secs(5));
+        let layer = CacheLayer::new(config.build().expect("usable"));
+        let mut service = layer.layer(handler(size));
+        let mut set = redis::cmd("SET");
+        set.arg("raw").arg(vec![b'x'; size]);
+        set.query_async::<()>(&mut raw).await.expect("set");
+        let mut request = async || {
+            let mut request = Request::new(Empty::new());
+            *request.uri_mut() = item();
+            let response = service.call(request).await.expect("answered");
+            response
+                .into_body()
+                .collect()
+                .await
+                .expect("whole")
+                .to_bytes()
+                .len()
+        };
+        while layer.cache().stats().redis_hits < 2 {
+            assert_eq!(request().await, size);
+        }
+        let (mut hits, mut gets) = (Vec::new(), Vec::new());
+        for _ in 0..3000 {
+            let start = Instant::now();
+            request().await;
+            hits.push(start.elapsed());
+            let start = Instant::now();
+            let got = redis::cmd("GET")
+                .arg("raw")
+                .query_async::<Vec<u8>>(&mut raw)
+                .await;
+            assert_eq!(got.expect("a value").len(), size);
+            gets.push(start.elapsed());
+        }
+        let median = |times: &mut Vec<Duration>| {
+            times.sort();
+            times[times.len() / 2].as_nanos() as f64 / 1000.0
+        };
+        (median(&mut hits), median(&mut gets))
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        let _ = self.server.kill();
+        let _ = self.server.wait();
     }
 }
 

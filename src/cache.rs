@@ -97,7 +97,9 @@ impl Cache {
     /// Waits until what is queued for Redis has been written, at most 5 s, then ends the
     /// background tasks and closes the connections. A later request starts them again.
     pub async fn shutdown(&self) {
-        if let Some(remote) = &self.inner.store.remote {
+        if let Some(remote) = &self.inner.store.remote
+            && tokio::runtime::Handle::try_current().is_ok()
+        {
             // What cannot be written in time is lost: it would have been a hit elsewhere.
             let _ = tokio::time::timeout(DRAIN_WITHIN, remote.drain()).await;
             remote.stop().await;

@@ -235,3 +235,30 @@ async fn a_purge_in_an_outage_is_queued_and_in_force_afterwards() {
     );
     redis.kill();
 }
+
+#[tokio::test]
+async fn writes_that_do_not_fit_the_queue_are_dropped_and_counted() {
+    let redis = Redis::start().await;
+    let key = KeyRules::new().ignore_authority();
+    let queue = std::num::NonZeroUsize::MIN;
+    let config = redis.config().key(key).write_queue(queue).build();
+    let a = Instance::start(config.expect("usable")).await;
+    let client = Client::new();
+    client.get(&a.url("/item/first")).await;
+    let urls: Vec<String> = (0..100).map(|i| a.url(&format!("/item/{i}"))).collect();
+    let answers = futures_util::future::join_all(urls.iter().map(|url| client.get(url))).await;
+    assert_eq!(answers.len(), 100);
+    until("all that was queued is written", async || {
+        let stats = a.cache.stats();
+        stats.stored + stats.dropped_writes == 101
+    })
+    .await;
+    let stats = a.cache.stats();
+    assert!(stats.dropped_writes > 0, "{stats:?}");
+    let keys = redis.keys().await.len() as u64;
+    assert_eq!(
+        keys,
+        stats.stored + 1,
+        "the entries and the record of purges"
+    );
+}

@@ -3,6 +3,8 @@
 mod codec;
 mod kept;
 
+#[cfg(feature = "testing")]
+pub(crate) use codec::put_checksum;
 pub(crate) use codec::{Draft, HEADER_LEN, decode, seal};
 
 use crate::clock::Timestamp;

@@ -146,3 +146,77 @@ impl Hasher for AsIs {
         self.0 = hash;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Timestamp;
+    use crate::entry::{Draft, Meta, seal};
+    use crate::key::KeyRules;
+    use crate::stamp::Stamp;
+    use bytes::Bytes;
+    use http::StatusCode;
+
+    fn entry(key: &RequestKey<'_>, bytes: usize) -> Arc<Entry> {
+        let entry = seal(&Draft {
+            kind: Kind::Response,
+            meta: Meta {
+                stamp: Stamp(1),
+                stored_at: Timestamp(0),
+                fresh_until: Timestamp(1),
+                stale_until: Timestamp(1),
+                handler_ms: 0,
+                age: 0,
+                public: false,
+            },
+            status: StatusCode::OK,
+            key: &key.to_bytes(),
+            variant: &[],
+            label: "",
+            scopes: &[],
+            tags: &[],
+            headers: &HeaderMap::new(),
+            frames: &[Bytes::from(vec![0; bytes])],
+        });
+        Arc::new(entry.expect("sealed"))
+    }
+
+    fn found(local: &Local, key: &RequestKey<'_>) -> bool {
+        matches!(local.find(key, &HeaderMap::new()), Found::Entry(_))
+    }
+
+    #[test]
+    fn bytes_stay_within_the_bound() {
+        let local = Local::new(1 << 20, 64 << 10);
+        for i in 0..1000 {
+            let path = format!("/{i}");
+            let key = KeyRules::new().uri.key("h", &path, None);
+            local.insert(&key, entry(&key, 10_000));
+        }
+        let (entries, bytes) = local.size();
+        assert!(bytes <= 1 << 20, "{bytes}");
+        assert!(entries >= 60, "and it is used: {entries}");
+    }
+
+    #[test]
+    fn the_largest_body_finds_room() {
+        let local = Local::new(64 << 20, 2 << 20);
+        let key = KeyRules::new().uri.key("h", "/", None);
+        local.insert(&key, entry(&key, 2 << 20));
+        assert!(found(&local, &key));
+    }
+
+    #[test]
+    fn another_key_in_the_same_place_is_a_miss() {
+        let local = Local::new(1 << 20, 1 << 10);
+        let (ours, theirs) = (
+            KeyRules::new().uri.key("h", "/a", None),
+            KeyRules::new().uri.key("h", "/b", None),
+        );
+        // As if both had the same hash.
+        local
+            .entries
+            .insert(local.place(&ours, &[]), entry(&theirs, 1));
+        assert!(!found(&local, &ours));
+    }
+}

@@ -208,8 +208,11 @@ impl Remote {
         Record::read(&record).filter(same).ok_or(Fault::Foreign)?;
         let mut highest = Stamp(0);
         for value in values {
-            let cell = value.as_deref().and_then(|cell| cell.try_into().ok());
-            highest = highest.max(Stamp(u64::from_be_bytes(cell.ok_or(Fault::Foreign)?)));
+            let Some(cell) = value.as_deref().and_then(|cell| cell.try_into().ok()) else {
+                // The record has lost its end: all before a new one is purged.
+                return Ok(shared.make_record().await?.clock);
+            };
+            highest = highest.max(Stamp(u64::from_be_bytes(cell)));
         }
         Ok(highest)
     }
