@@ -147,6 +147,7 @@ impl Redis {
         };
         let config = CacheConfig::builder()
             .redis_url(&url)
+            .version(size.to_string())
             .soft_limit(Duration::from_secs(5));
         let layer = CacheLayer::new(config.build().expect("usable"));
         let mut service = layer.layer(handler(size));
