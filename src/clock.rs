@@ -32,8 +32,10 @@ impl Timestamp {
 }
 
 /// A duration in whole milliseconds, saturating.
+#[inline]
 pub(crate) fn millis(d: Duration) -> u64 {
-    u64::try_from(d.as_millis()).unwrap_or(u64::MAX)
+    let whole = d.as_secs().saturating_mul(1000);
+    whole.saturating_add(u64::from(d.subsec_millis()))
 }
 
 /// Wall time at the start, advanced by a monotonic clock.
@@ -53,6 +55,7 @@ impl Clock {
     }
 
     #[allow(clippy::disallowed_methods, reason = "this is the place")]
+    #[inline]
     pub(crate) fn now(&self) -> Timestamp {
         self.epoch.after(self.start.elapsed())
     }

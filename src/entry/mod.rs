@@ -145,6 +145,7 @@ impl Entry {
     }
 
     /// Reads the head as it is at `now`; `tell` says what `Age` and `Cache-Status` are then.
+    #[inline]
     pub(crate) fn head<T>(
         &self,
         now: Timestamp,

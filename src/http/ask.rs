@@ -48,6 +48,9 @@ pub(super) struct Ask {
 }
 
 pub(super) fn begin<B: Body>(shared: &Shared, request: &Request<B>) -> Begin {
+    if request.method() != Method::GET && request.method() != Method::HEAD {
+        return Begin::Pass;
+    }
     let extensions = request.extensions();
     let depth = depth(extensions, &shared.cache);
     if depth > 0 && !shared.own {
@@ -63,9 +66,6 @@ pub(super) fn begin<B: Body>(shared: &Shared, request: &Request<B>) -> Begin {
 /// `None`: not ours.
 fn admitted<B: Body>(shared: &Shared, request: &Request<B>, depth: u8) -> Option<Begin> {
     let (method, headers) = (request.method(), request.headers());
-    if method != Method::GET && method != Method::HEAD {
-        return None;
-    }
     let cache = &shared.cache.inner;
     let uri = original_uri(request);
     let route = cache.config.routes.find(uri.path());

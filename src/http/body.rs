@@ -29,10 +29,10 @@ pin_project! {
         Full { data: Option<Bytes> },
         /// The handler's, untouched.
         Pass { #[pin] body: B },
-        /// The handler's, copied as it passes.
-        Lead { lead: Lead<B> },
+        /// The handler's, copied as it passes. Boxed, so that a hit need not carry its size.
+        Lead { lead: Box<Lead<B>> },
         /// Somebody else's fetch.
-        Follow { follow: Follow },
+        Follow { follow: Box<Follow> },
     }
 }
 
@@ -75,18 +75,18 @@ impl<B> CacheBody<B> {
     }
 
     pub(crate) fn lead(source: Arc<Source<B>>, left: Option<u64>) -> Self {
-        let lead = Lead {
+        let lead = Box::new(Lead {
             source,
             reader: None,
             left,
-        };
+        });
         Self {
             kind: Kind::Lead { lead },
         }
     }
 
     pub(crate) fn follow(reader: Reader, left: Option<u64>) -> Self {
-        let follow = Follow { reader, left };
+        let follow = Box::new(Follow { reader, left });
         Self {
             kind: Kind::Follow { follow },
         }

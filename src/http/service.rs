@@ -70,21 +70,22 @@ where
             Begin::Bypass => {
                 cache.observer.count(Event::Passed);
                 leave_note(request.extensions_mut(), Note::of(&self.shared.cache));
-                pass(self.inner.clone(), request)
+                pass(&mut self.inner, request)
             }
             Begin::Ask(_) | Begin::Pass => {
                 cache.observer.count(Event::Passed);
-                pass(self.inner.clone(), request)
+                pass(&mut self.inner, request)
             }
         }
     }
 }
 
-/// Calls the handler as if there were no cache. A handler that is not ready yet is waited for
-/// inside the future, which asks again, with a waker that is heard.
-fn pass<S, ReqB, ResB>(mut handler: S, request: Request<ReqB>) -> ResponseFuture<S, ReqB, ResB>
+/// Calls the handler as if there were no cache. One that is not ready yet is waited for inside
+/// the future, which asks again with a waker that is heard; a fresh clone takes its place here,
+/// so that no permit it may be given is kept.
+fn pass<S, ReqB, ResB>(handler: &mut S, request: Request<ReqB>) -> ResponseFuture<S, ReqB, ResB>
 where
-    S: Service<Request<ReqB>, Response = Response<ResB>, Future: Send> + Send + 'static,
+    S: Service<Request<ReqB>, Response = Response<ResB>, Future: Send> + Clone + Send + 'static,
     ReqB: Send + 'static,
     ResB: 'static,
 {
@@ -92,9 +93,13 @@ where
     match handler.poll_ready(deaf) {
         Poll::Ready(Ok(())) => ResponseFuture::pass(handler.call(request)),
         Poll::Ready(Err(error)) => ResponseFuture::ready(Err(error)),
-        Poll::Pending => ResponseFuture::slow(Box::pin(async move {
-            Ok(handler.oneshot(request).await?.map(CacheBody::pass))
-        })),
+        Poll::Pending => {
+            let fresh = handler.clone();
+            let waiting = std::mem::replace(handler, fresh);
+            ResponseFuture::slow(Box::pin(async move {
+                Ok(waiting.oneshot(request).await?.map(CacheBody::pass))
+            }))
+        }
     }
 }
 

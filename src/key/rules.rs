@@ -126,6 +126,7 @@ impl KeyRules {
     }
 
     /// The key of a request whose authority has been found to be `authority`.
+    #[inline]
     pub(crate) fn key<'a>(&self, authority: &'a str, input: &RequestView<'a>) -> RequestKey<'a> {
         RequestKey {
             extras: self.extras(input),
@@ -170,10 +171,11 @@ impl UriRules {
         }
     }
 
+    #[inline]
     fn authority<'a>(&self, authority: &'a str) -> Cow<'a, str> {
         if self.ignore_authority {
             Cow::Borrowed("")
-        } else if authority.bytes().any(|b| b.is_ascii_uppercase()) {
+        } else if has_uppercase(authority) {
             Cow::Owned(authority.to_ascii_lowercase())
         } else {
             Cow::Borrowed(authority)
@@ -199,6 +201,12 @@ impl UriRules {
         let params: Vec<&str> = params.into_iter().map(|(_, param)| param).collect();
         Some(Cow::Owned(params.join("&")))
     }
+}
+
+/// In one go over all bytes: names are short, and hardly ever have one.
+fn has_uppercase(name: &str) -> bool {
+    name.bytes()
+        .fold(false, |found, b| found | b.is_ascii_uppercase())
 }
 
 impl Params {

@@ -16,6 +16,7 @@ pub(crate) enum Admitted {
 ///
 /// A GET with content, a protocol upgrade, a range and preconditions that only the origin
 /// can judge are left alone, as is a request that names two authorities.
+#[inline]
 pub(crate) fn admit(method: &Method, fields: &Fields<'_>, has_content: bool) -> Option<Admitted> {
     let readable = method == Method::GET || method == Method::HEAD;
     if !readable || has_content || fields.upgrade || fields.partial {
@@ -30,6 +31,7 @@ pub(crate) fn admit(method: &Method, fields: &Fields<'_>, has_content: bool) -> 
 
 /// The authority a request is for: `:authority` (or that of an absolute URI) and `Host` must
 /// agree (RFC 9110 §7.2, RFC 9113 §8.3.1). `None`: they do not, or there are two hosts.
+#[inline]
 pub(crate) fn authority<'a>(uri: &'a Uri, fields: &Fields<'a>) -> Option<&'a str> {
     if fields.hosts > 1 {
         return None;

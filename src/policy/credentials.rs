@@ -22,20 +22,16 @@ use http::{HeaderMap, HeaderName};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Credentials {
     fields: Vec<HeaderName>,
+    /// A bit for each length a field's name has: most names of a request are told by it.
+    lengths: u64,
     ignored_cookies: Vec<String>,
 }
 
 impl Default for Credentials {
     fn default() -> Self {
-        Self {
-            fields: vec![
-                AUTHORIZATION,
-                PROXY_AUTHORIZATION,
-                COOKIE,
-                HeaderName::from_static("x-api-key"),
-            ],
-            ignored_cookies: Vec::new(),
-        }
+        let api_key = HeaderName::from_static("x-api-key");
+        let fields = [AUTHORIZATION, PROXY_AUTHORIZATION, COOKIE, api_key];
+        fields.into_iter().fold(Self::none(), Self::field)
     }
 }
 
@@ -45,6 +41,7 @@ impl Credentials {
     pub fn none() -> Self {
         Self {
             fields: Vec::new(),
+            lengths: 0,
             ignored_cookies: Vec::new(),
         }
     }
@@ -52,6 +49,7 @@ impl Credentials {
     /// Adds a field.
     #[must_use]
     pub fn field(mut self, name: HeaderName) -> Self {
+        self.lengths |= length_bit(&name);
         self.fields.push(name);
         self
     }
@@ -74,8 +72,10 @@ impl Credentials {
 
     /// Whether `name` says who is asking. What is part of the key need not be guarded: each
     /// value has entries of its own.
+    #[inline]
     pub(crate) fn counts(&self, name: &HeaderName, headers: &HeaderMap, key: &KeyRules) -> bool {
-        self.fields.contains(name)
+        self.lengths & length_bit(name) != 0
+            && self.fields.contains(name)
             && !key.headers.contains(name)
             && (*name != COOKIE || self.cookie_counts(headers, key))
     }
@@ -91,4 +91,9 @@ impl Credentials {
             _ => !ignored(name) && !keyed(name),
         })
     }
+}
+
+/// Names of 64 bytes share their bit with those of none.
+fn length_bit(name: &HeaderName) -> u64 {
+    1 << (name.as_str().len() % 64)
 }

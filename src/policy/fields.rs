@@ -24,6 +24,7 @@ pub(crate) struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
+    #[inline]
     pub(crate) fn of(headers: &'a HeaderMap, credentials: &Credentials, key: &KeyRules) -> Self {
         let mut fields = Self::default();
         for (name, value) in headers {

@@ -32,6 +32,7 @@ pub(crate) struct Demand {
 }
 
 impl Demand {
+    #[inline]
     pub(crate) fn of(headers: &HeaderMap, fields: &Fields<'_>, rule: ClientDirectives) -> Self {
         if !fields.directives {
             return Self::default();
@@ -65,6 +66,7 @@ pub(crate) enum Reuse {
 }
 
 /// §4, §4.2, §5.2.1.
+#[inline]
 pub(crate) fn reuse(meta: &Meta, demand: &Demand, guarded: bool, now: Timestamp) -> Reuse {
     let too_old = |limit| meta.age(now) > u64::from(limit);
     let left = meta.fresh_until.since(now);

@@ -42,6 +42,7 @@ impl Local {
     }
 
     /// The place of a key, or of one of its variants.
+    #[inline]
     pub(crate) fn place(&self, key: &RequestKey<'_>, variant: &[u8]) -> u64 {
         let mut hasher = self.hasher.build_hasher();
         key.hash_into(&mut hasher);
@@ -51,6 +52,7 @@ impl Local {
         hasher.finish()
     }
 
+    #[inline]
     fn at(&self, key: &RequestKey<'_>, variant: &[u8]) -> Option<Arc<Entry>> {
         let entry = self.entries.get(&self.place(key, variant))?;
         let same_variant = match variant {
@@ -61,6 +63,7 @@ impl Local {
     }
 
     /// The newest entry whose `Vary` fields match the request's.
+    #[inline]
     pub(crate) fn find(&self, key: &RequestKey<'_>, headers: &HeaderMap) -> Found {
         let Some(first) = self.at(key, &[]) else {
             return Found::Nothing;

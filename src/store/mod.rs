@@ -87,6 +87,7 @@ impl Store {
     }
 
     /// What the local tier may answer without asking anybody: only without Redis.
+    #[inline]
     pub(crate) fn at_once(&self, key: &RequestKey<'_>, headers: &HeaderMap) -> Found {
         if self.remote.is_some() {
             return Found::Nothing;
@@ -333,6 +334,7 @@ impl Store {
     }
 
     /// Judged by the stamps of this process: without Redis, the whole truth.
+    #[inline]
     fn valid_here(&self, entry: &Entry) -> bool {
         let clock = self.stamps.clock();
         if entry.verified() == clock {
