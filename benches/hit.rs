@@ -19,6 +19,7 @@ use http::header::{
 };
 use http::{HeaderValue, Method, Request, Response, Uri};
 use http_body_util::{BodyExt, Empty, Full};
+use hyper::client::conn::http1::SendRequest;
 use neuralblitz_cache::{CacheConfig, CacheLayer};
 use std::convert::Infallible;
 use std::fmt::Debug;
@@ -69,7 +70,14 @@ const CASES: [(&str, &str); 8] = [
 
 fn report() {
     local();
-    redis_hits();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let runtime = runtime.expect("a runtime");
+    println!("\n| over loopback, one after the other | µs | against the first |");
+    println!("|---|---|---|");
+    runtime.block_on(sockets());
+    runtime.block_on(redis_hits());
 }
 
 fn local() {
@@ -89,28 +97,83 @@ fn local() {
     }
 }
 
+/// A POST to a handler that does nothing, without the layer and through it; a hit.
+async fn sockets() {
+    let route = || Router::new().route("/item", any(|| async { "done" }));
+    let layered = route().layer(CacheLayer::new(CacheConfig::default()));
+    let (mut bare, mut layered) = (connect(route()).await, connect(layered).await);
+    let mut times = [const { Vec::new() }; 3];
+    for _ in 0..5000 {
+        times[0].push(bare.exchange(Method::POST).await);
+        times[1].push(layered.exchange(Method::POST).await);
+        times[2].push(layered.exchange(Method::GET).await);
+    }
+    let [bare, passed, hit] = times.map(median);
+    println!("| POST, no layer | {bare:.0} | 1.00 |");
+    println!(
+        "| POST, pass-through | {passed:.0} | {:.2} |",
+        passed / bare
+    );
+    println!("| GET, hit | {hit:.0} | {:.2} |", hit / bare);
+}
+
+/// One kept connection to an app of its own.
+struct Connection {
+    send: SendRequest<Empty<Bytes>>,
+}
+
+async fn connect(app: Router) -> Connection {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("a port");
+    let address = listener.local_addr().expect("an address");
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    let stream = tokio::net::TcpStream::connect(address)
+        .await
+        .expect("connected");
+    let io = hyper_util::rt::TokioIo::new(stream);
+    let (send, connection) = hyper::client::conn::http1::handshake(io)
+        .await
+        .expect("HTTP/1");
+    tokio::spawn(connection);
+    Connection { send }
+}
+
+impl Connection {
+    async fn exchange(&mut self, method: Method) -> Duration {
+        let request = Request::builder()
+            .method(method)
+            .uri("/item")
+            .header(HOST, "localhost");
+        let request = request.body(Empty::new()).expect("a request");
+        let start = Instant::now();
+        let response = self.send.send_request(request).await.expect("answered");
+        response.into_body().collect().await.expect("whole");
+        start.elapsed()
+    }
+}
+
+/// In microseconds.
+fn median(mut times: Vec<Duration>) -> f64 {
+    times.sort();
+    times[times.len() / 2].as_nanos() as f64 / 1000.0
+}
+
 /// A hit that Redis confirms, against a plain GET of the same size over the same client.
-fn redis_hits() {
+async fn redis_hits() {
     let Some(redis) = Redis::start() else {
-        println!("\nno redis-server found: no Redis hits measured");
+        println!("| no redis-server found: no Redis hits measured | | |");
         return;
     };
-    println!("\n| over loopback, one after the other | µs | against a plain GET |");
-    println!("|---|---|---|");
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    runtime.expect("a runtime").block_on(async {
-        for size in [1 << 10, 64 << 10] {
-            let (hit, get) = redis.compare(size).await;
-            let ratio = hit / get;
-            println!("| plain GET of {} KiB | {get:.0} | 1.00 |", size >> 10);
-            println!(
-                "| Redis hit of {} KiB | {hit:.0} | {ratio:.2} |",
-                size >> 10
-            );
-        }
-    });
+    for size in [1 << 10, 64 << 10] {
+        let (hit, get) = redis.compare(size).await;
+        println!("| plain GET of {} KiB | {get:.0} | 1.00 |", size >> 10);
+        println!(
+            "| Redis hit of {} KiB | {hit:.0} | {:.2} |",
+            size >> 10,
+            hit / get
+        );
+    }
 }
 
 /// A server of our own, ended when dropped.
@@ -186,11 +249,7 @@ impl Redis {
             assert_eq!(got.expect("a value").len(), size);
             gets.push(start.elapsed());
         }
-        let median = |times: &mut Vec<Duration>| {
-            times.sort();
-            times[times.len() / 2].as_nanos() as f64 / 1000.0
-        };
-        (median(&mut hits), median(&mut gets))
+        (median(hits), median(gets))
     }
 }
 

@@ -107,12 +107,18 @@ impl RequestKey<'_> {
     #[inline]
     pub(crate) fn hash_into(&self, hasher: &mut impl Hasher) {
         let (flag, query) = self.query();
-        hasher.write_u16(u16::from_be_bytes([flag, self.depth]));
-        for part in [&*self.authority, &*self.path, query] {
-            hasher.write_usize(part.len());
-            hasher.write(part.as_bytes());
+        // Where one part ends and the next begins; the comparison is what tells keys apart.
+        let lengths =
+            self.authority.len() ^ self.path.len().rotate_left(16) ^ query.len().rotate_left(32);
+        hasher.write_usize(
+            lengths ^ usize::from(u16::from_be_bytes([self.depth, flag])).rotate_left(48),
+        );
+        hasher.write(self.authority.as_bytes());
+        hasher.write(self.path.as_bytes());
+        hasher.write(query.as_bytes());
+        if !self.extras.is_empty() {
+            hasher.write(&self.extras);
         }
-        hasher.write(&self.extras);
     }
 }
 
