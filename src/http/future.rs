@@ -42,6 +42,7 @@ impl<S, ReqB, ResB> ResponseFuture<S, ReqB, ResB>
 where
     S: Service<Request<ReqB>>,
 {
+    #[inline]
     pub(super) fn ready(answer: Result<Response<CacheBody<ResB>>, S::Error>) -> Self {
         let answer = Some(answer);
         Self {
@@ -49,6 +50,7 @@ where
         }
     }
 
+    #[inline]
     pub(super) fn pass(future: S::Future) -> Self {
         Self {
             kind: Kind::Pass { future },
@@ -69,6 +71,7 @@ where
 {
     type Output = Result<Response<CacheBody<ResB>>, S::Error>;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().kind.project() {
             KindProj::Ready { answer } => match answer.take() {

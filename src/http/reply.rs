@@ -10,6 +10,7 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode};
 
 /// The answer of a fresh entry. `conditional` holds the request's fields if it is a
 /// conditional one (RFC 9111 §4.3.2); `head`: without the body (RFC 9110 §9.3.2).
+#[inline]
 pub(super) fn hit<B>(
     entry: &Entry,
     now: Timestamp,
@@ -61,6 +62,7 @@ pub(super) fn gateway_timeout<B>() -> Response<CacheBody<B>> {
     response(StatusCode::GATEWAY_TIMEOUT, headers, CacheBody::empty())
 }
 
+#[inline]
 pub(super) fn response<B>(
     status: StatusCode,
     headers: HeaderMap,

@@ -48,6 +48,7 @@ where
         Poll::Ready(Ok(()))
     }
 
+    #[inline]
     fn call(&mut self, mut request: Request<ReqB>) -> Self::Future {
         let cache = &self.shared.cache.inner;
         match begin(&self.shared, &request) {

@@ -134,7 +134,15 @@ impl KeyRules {
         }
     }
 
+    #[inline]
     fn extras(&self, input: &RequestView<'_>) -> Vec<u8> {
+        if self.headers.is_empty() && self.cookies.is_empty() && self.with.is_none() {
+            return Vec::new();
+        }
+        self.all_extras(input)
+    }
+
+    fn all_extras(&self, input: &RequestView<'_>) -> Vec<u8> {
         let mut extras = Vec::new();
         for name in &self.headers {
             put_field(&mut extras, name, input.headers);
