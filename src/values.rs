@@ -128,3 +128,32 @@ fn value_entry(name: &str, meta: Meta, body: Bytes) -> Option<Entry> {
         frames: &[body],
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::CacheConfig;
+    use crate::stamp::Stamp;
+
+    #[tokio::test]
+    async fn an_earlier_set_that_comes_late_takes_no_later_one_away() {
+        let cache = Cache::new(CacheConfig::default());
+        let minute = Duration::from_mins(1);
+        cache.set("a", &2, minute).await.expect("set");
+        let now = cache.inner.clock.now();
+        let earlier = Meta {
+            stamp: Stamp(1),
+            stored_at: now,
+            fresh_until: now.after(minute),
+            stale_until: now.after(minute),
+            handler_ms: 0,
+            age: 0,
+            public: false,
+        };
+        let body = rmp_serde::to_vec_named(&1).expect("encoded");
+        let late = value_entry("a", earlier, body.into()).expect("sealed");
+        let stored = cache.inner.store.insert_value("a", late, minute).await;
+        assert!(stored.is_ok());
+        assert_eq!(cache.get::<u8>("a").await.expect("a key"), Some(2));
+    }
+}

@@ -264,7 +264,10 @@ impl Store {
             let write = Write::new(self.namespace.value(name).primary, entry.clone(), ttl);
             remote.write_now(&write).await?;
         }
-        self.local.insert(&key, entry);
+        // Of two sets at once the later one stays, whichever comes here last.
+        if !self.local.has_newer(&key, &entry) {
+            self.local.insert(&key, entry);
+        }
         self.observer.count(Event::Stored);
         Ok(())
     }
