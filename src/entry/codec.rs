@@ -2,12 +2,12 @@
 //! body. Decoding takes slices of the one buffer; whatever is not exactly ours is refused.
 
 use super::kept::keep;
-use super::{Entry, Head, Kind, Meta, read_vary, upstream_status};
+use super::{Entry, Kind, Meta, head_with_places, read_vary};
 use crate::clock::Timestamp;
 use crate::stamp::{Scope, Stamp};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
+use http::header::{AGE, CACHE_STATUS};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use std::sync::RwLock;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use twox_hash::XxHash3_64;
 
@@ -45,14 +45,13 @@ pub(crate) fn seal(draft: &Draft<'_>) -> Option<Entry> {
     let sections = Sections::read(&wire)?;
     // Read back, so that the values are slices of the envelope: the handler's may keep a far
     // larger buffer alive.
-    let headers = read_head(sections.head)?;
+    let (head, upstream_status) = read_head(sections.head)?;
     Some(Entry {
         kind: draft.kind,
         meta: draft.meta,
         status: draft.status,
-        upstream_status: upstream_status(&headers),
-        fields: headers.len(),
-        head: RwLock::new(Head::new(headers)),
+        upstream_status,
+        head,
         scopes: draft.scopes.into(),
         key: sections.key,
         variant: sections.variant,
@@ -71,16 +70,15 @@ pub(crate) fn decode(wire: Bytes) -> Option<Entry> {
         return None;
     }
     let sections = Sections::read(&wire)?;
-    let headers = read_head(sections.head)?;
+    let (head, upstream_status) = read_head(sections.head)?;
     let meta = read_meta(header)?;
     let kind = read_kind(header[5])?;
     Some(Entry {
         kind,
         meta,
         status: StatusCode::from_u16(u16::from_be_bytes([header[6], header[7]])).ok()?,
-        upstream_status: upstream_status(&headers),
-        fields: headers.len(),
-        head: RwLock::new(Head::new(headers)),
+        upstream_status,
+        head,
         scopes: read_scopes(&sections.scopes),
         key: sections.key,
         variant: sections.variant,
@@ -252,12 +250,14 @@ fn put_head(wire: &mut BytesMut, headers: &HeaderMap) -> Option<()> {
     Some(())
 }
 
-fn read_head(mut head: Bytes) -> Option<HeaderMap> {
+/// The head, and what caches further up have said in `Cache-Status`, as one line.
+fn read_head(mut head: Bytes) -> Option<(HeaderMap, Option<HeaderValue>)> {
     let count = usize::from(head.try_get_u16().ok()?);
     if count > head.len() / 6 {
         return None;
     }
-    let mut headers = HeaderMap::try_with_capacity(count + 2).ok()?;
+    let mut headers = head_with_places(count)?;
+    let mut upstream: Vec<HeaderValue> = Vec::new();
     for _ in 0..count {
         let name = usize::from(head.try_get_u16().ok()?);
         let value = head.try_get_u32().ok()? as usize;
@@ -266,10 +266,20 @@ fn read_head(mut head: Bytes) -> Option<HeaderMap> {
         }
         let name = HeaderName::from_bytes(&head.split_to(name)).ok()?;
         let value = HeaderValue::from_maybe_shared(head.split_to(value)).ok()?;
-        let value = keep(&name, value);
-        headers.try_append(name, value).ok()?;
+        match name {
+            // What it was is part of the age it came with.
+            AGE => {}
+            CACHE_STATUS => upstream.push(value),
+            name => {
+                let value = keep(&name, value);
+                headers.try_append(name, value).ok()?;
+            }
+        }
     }
-    head.is_empty().then_some(headers)
+    let upstream: Vec<&[u8]> = upstream.iter().map(HeaderValue::as_bytes).collect();
+    let upstream = HeaderValue::from_bytes(&upstream.join(&b", "[..])).ok();
+    head.is_empty()
+        .then_some((headers, upstream.filter(|line| !line.is_empty())))
 }
 
 #[cfg(test)]
@@ -350,12 +360,8 @@ mod tests {
             let sealed = seal(&draft(&headers, &frames, &tags)).expect("sealed");
             let read = decode(sealed.wire().clone()).expect("decoded");
             prop_assert_eq!(read.meta, meta());
-            let head = |entry: &Entry| {
-                let none = HeaderValue::from_static("");
-                entry.head(Timestamp(0), || (none.clone(), none.clone()), HeaderMap::clone)
-            };
-            prop_assert_eq!(head(&read), head(&sealed));
-            let mut sent = head(&read);
+            prop_assert_eq!(read.head(), sealed.head());
+            let mut sent = read.head().clone();
             sent.remove("age");
             sent.remove("cache-status");
             prop_assert_eq!(sent, headers);

@@ -13,7 +13,6 @@ use bytes::Bytes;
 use http::header::{AGE, CACHE_STATUS};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{PoisonError, RwLock};
 
 /// What an envelope holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,40 +70,7 @@ pub(crate) struct Entry {
     wire: Bytes,
     verified: AtomicU64,
     queued: AtomicBool,
-    head: RwLock<Head>,
-    fields: usize,
-}
-
-/// The head as it is sent, with `Age` and `Cache-Status` as they are in some second: a copy of
-/// it is all that a hit makes.
-#[derive(Debug)]
-struct Head {
-    headers: HeaderMap,
-    from: Timestamp,
-    until: Timestamp,
-}
-
-impl Head {
-    /// Makes the places for `Age` and `Cache-Status`.
-    fn new(mut headers: HeaderMap) -> Self {
-        headers.insert(AGE, HeaderValue::from_static("0"));
-        headers.insert(CACHE_STATUS, HeaderValue::from_static(""));
-        Self {
-            headers,
-            from: Timestamp(0),
-            until: Timestamp(0),
-        }
-    }
-
-    fn holds(&self, now: Timestamp) -> bool {
-        self.from <= now && now < self.until
-    }
-
-    fn put(&mut self, name: &HeaderName, value: HeaderValue) {
-        if let Some(place) = self.headers.get_mut(name) {
-            *place = value;
-        }
-    }
+    head: HeaderMap,
 }
 
 impl Entry {
@@ -121,7 +87,7 @@ impl Entry {
     /// Bytes this entry takes in memory, about.
     pub(crate) fn weight(&self) -> u64 {
         const FIELD: usize = 120;
-        let size = size_of::<Self>() + self.wire.len() + self.fields * FIELD;
+        let size = size_of::<Self>() + self.wire.len() + self.head.len() * FIELD;
         size as u64
     }
 
@@ -144,33 +110,34 @@ impl Entry {
         self.queued.store(queued, Ordering::Release);
     }
 
-    /// Reads the head as it is at `now`; `tell` says what `Age` and `Cache-Status` are then.
+    /// The head as it was stored; its `Age` and `Cache-Status` are places and say nothing.
     #[inline]
-    pub(crate) fn head<T>(
-        &self,
-        now: Timestamp,
-        tell: impl FnOnce() -> (HeaderValue, HeaderValue),
-        read: impl FnOnce(&HeaderMap) -> T,
-    ) -> T {
-        {
-            let head = self.head.read().unwrap_or_else(PoisonError::into_inner);
-            if head.holds(now) {
-                return read(&head.headers);
-            }
-        }
-        let mut head = self.head.write().unwrap_or_else(PoisonError::into_inner);
-        let (age, status) = tell();
-        head.put(&AGE, age);
-        head.put(&CACHE_STATUS, status);
-        (head.from, head.until) = (now, self.next_second(now));
-        read(&head.headers)
+    pub(crate) fn head(&self) -> &HeaderMap {
+        &self.head
     }
+}
 
-    /// When its age, or the rest of its lifetime, is another number of seconds than at `now`.
-    fn next_second(&self, now: Timestamp) -> Timestamp {
-        let aged = now.since(self.meta.stored_at) % 1000;
-        let left = self.meta.fresh_until.since(now) % 1000;
-        Timestamp(now.0 + (1000 - aged).min(left + 1))
+/// A head with places for `Age` and `Cache-Status` in front, where [`put_age`] finds them
+/// without looking, and room for `fields` more.
+fn head_with_places(fields: usize) -> Option<HeaderMap> {
+    let mut head = HeaderMap::try_with_capacity(fields + 2).ok()?;
+    head.insert(AGE, HeaderValue::from_static("0"));
+    head.insert(CACHE_STATUS, HeaderValue::from_static(""));
+    Some(head)
+}
+
+/// Puts `Age` and `Cache-Status` into their places in a copy of a stored head.
+#[inline]
+pub(crate) fn put_age(head: &mut HeaderMap, age: HeaderValue, status: HeaderValue) {
+    let mut fields = head.iter_mut();
+    match (fields.next(), fields.next()) {
+        (Some((first, its)), Some((second, other))) if *first == AGE && *second == CACHE_STATUS => {
+            (*its, *other) = (age, status);
+        }
+        _ => {
+            head.insert(AGE, age);
+            head.insert(CACHE_STATUS, status);
+        }
     }
 }
 
@@ -197,15 +164,4 @@ pub(crate) fn vary_record(sets: &[Vec<HeaderName>]) -> Bytes {
             .join(",")
     };
     sets.iter().map(join).collect::<Vec<_>>().join("\n").into()
-}
-
-/// What caches further up have said, as one line.
-fn upstream_status(headers: &HeaderMap) -> Option<HeaderValue> {
-    let lines: Vec<&[u8]> = headers
-        .get_all(CACHE_STATUS)
-        .into_iter()
-        .map(HeaderValue::as_bytes)
-        .collect();
-    let line = HeaderValue::from_bytes(&lines.join(&b", "[..])).ok();
-    line.filter(|line| !line.is_empty())
 }

@@ -2,7 +2,7 @@
 
 use super::body::CacheBody;
 use crate::clock::Timestamp;
-use crate::entry::Entry;
+use crate::entry::{Entry, put_age};
 use crate::policy::conditional::{head_of_304, not_modified};
 use crate::policy::status;
 use http::header::{CACHE_STATUS, CONTENT_LENGTH};
@@ -18,17 +18,17 @@ pub(super) fn hit<B>(
     conditional: Option<&HeaderMap>,
 ) -> Response<CacheBody<B>> {
     let status = entry.status;
-    let modified = |selected: &HeaderMap, request| {
-        status != StatusCode::OK || !not_modified(request, selected, Some(entry.meta.stored_at))
+    let unmodified = |request: &HeaderMap| {
+        status == StatusCode::OK && not_modified(request, entry.head(), Some(entry.meta.stored_at))
     };
-    let tell = || {
-        let ttl = entry.meta.fresh_until.since(now) / 1000;
-        status::hit(entry.meta.age(now), ttl, entry.upstream_status.as_ref())
+    let unmodified = conditional.is_some_and(unmodified);
+    let mut headers = match unmodified {
+        true => head_of_304(entry.head()),
+        false => entry.head().clone(),
     };
-    let (headers, unmodified) = entry.head(now, tell, |stored| match conditional {
-        Some(request) if !modified(stored, request) => (head_of_304(stored), true),
-        _ => (stored.clone(), false),
-    });
+    let ttl = entry.meta.fresh_until.since(now) / 1000;
+    let (age, member) = status::hit(entry.meta.age(now), ttl, entry.upstream_status.as_ref());
+    put_age(&mut headers, age, member);
     if unmodified {
         return response(StatusCode::NOT_MODIFIED, headers, CacheBody::empty());
     }

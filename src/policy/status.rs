@@ -61,8 +61,8 @@ pub(crate) fn append(headers: &mut HeaderMap, member: HeaderValue) {
 const WRITTEN: usize = 3600;
 
 /// Both fields for every number of seconds up to [`WRITTEN`], made at the first hit: some
-/// 140 KiB, so that a hit allocates nothing for them and counts no references.
-static LINES: LazyLock<Box<[(&'static str, &'static str)]>> = LazyLock::new(|| {
+/// 430 KiB, so that a hit writes no digit, allocates nothing for them and counts no references.
+static LINES: LazyLock<Box<[(HeaderValue, HeaderValue)]>> = LazyLock::new(|| {
     let mut ends = Vec::with_capacity(WRITTEN + 1);
     let mut text = String::new();
     for seconds in 0..=WRITTEN {
@@ -71,13 +71,15 @@ static LINES: LazyLock<Box<[(&'static str, &'static str)]>> = LazyLock::new(|| {
         ends.push((start, seconds.to_string().len(), text.len()));
     }
     let text: &'static str = Box::leak(text.into_boxed_str());
-    let lines = ends
-        .into_iter()
-        .map(|(start, digits, end)| (&text[end - digits..end], &text[start..end]));
-    lines.collect()
+    let line = |(start, digits, end): (usize, usize, usize)| {
+        let value = |from| HeaderValue::from_static(&text[from..end]);
+        (value(end - digits), value(start))
+    };
+    ends.into_iter().map(line).collect()
 });
 
 /// `Age` and `Cache-Status` of a hit.
+#[inline]
 pub(crate) fn hit(
     age: u64,
     ttl: u64,
@@ -88,11 +90,11 @@ pub(crate) fn hit(
     }
     let line = |seconds: u64| LINES.get(usize::try_from(seconds).ok()?);
     let age = match line(age) {
-        Some((digits, _)) => HeaderValue::from_static(digits),
+        Some((age, _)) => age.clone(),
         None => HeaderValue::from(age),
     };
     let status = match line(ttl) {
-        Some((_, status)) => HeaderValue::from_static(status),
+        Some((_, status)) => status.clone(),
         None => value(format!("{NAME}; hit; ttl={ttl}").into()),
     };
     (age, status)
