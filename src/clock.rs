@@ -17,6 +17,11 @@ impl Timestamp {
         Self(self.0.saturating_add(millis(d)))
     }
 
+    /// `self - d`, at least the epoch.
+    pub(crate) fn before(self, d: Duration) -> Self {
+        Self(self.0.saturating_sub(millis(d)))
+    }
+
     /// Milliseconds from `earlier` to `self`, 0 if it is not earlier.
     pub(crate) fn since(self, earlier: Self) -> u64 {
         self.0.saturating_sub(earlier.0)
@@ -59,6 +64,13 @@ impl Clock {
     pub(crate) fn now(&self) -> Timestamp {
         self.epoch.after(self.start.elapsed())
     }
+}
+
+/// The wall time of a point in time.
+#[allow(clippy::disallowed_methods, reason = "this is the place")]
+pub(crate) fn wall(point: Instant) -> SystemTime {
+    let now = SystemTime::now();
+    now.checked_sub(point.elapsed()).unwrap_or(now)
 }
 
 /// A point in time to measure from.

@@ -116,16 +116,40 @@ impl Error for CacheError {
     }
 }
 
-/// Why the shared store gave no answer. Never shown to a caller: a fault is a miss.
+/// Why Redis gave no answer. Never shown to a request: a fault is a miss.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fault {
+#[non_exhaustive]
+pub enum Fault {
     /// No connection, and none is being made right now.
     Disconnected,
+    /// An operation took longer than `socket_timeout`, connecting longer than
+    /// `socket_connect_timeout`, or a lookup longer than `soft_limit`.
     Timeout,
     /// The stream broke or was garbled.
     Broken,
-    /// The server refused this command.
+    /// The server is not ready: it loads its data, or its master is away.
+    Unready,
+    /// The server does not accept the user name or the password.
+    Denied,
+    /// The server refused a command.
     Refused,
-    /// The record of purges is not one of ours.
+    /// What was found is not of this cache, or is damaged.
     Foreign,
+    /// Not asked: the circuit breaker is open.
+    LeftAlone,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Disconnected => "no connection",
+            Self::Timeout => "timed out",
+            Self::Broken => "the stream broke",
+            Self::Unready => "the server is not ready",
+            Self::Denied => "the server does not accept `username` or `password`",
+            Self::Refused => "the server refused a command",
+            Self::Foreign => "foreign or damaged data",
+            Self::LeftAlone => "not asked while the circuit breaker is open",
+        })
+    }
 }

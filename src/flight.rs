@@ -45,6 +45,8 @@ enum Phase<V> {
     Published(V),
     /// Nobody waits here any more.
     Released,
+    /// The handler failed, and the leader had something else to answer with.
+    Failed,
 }
 
 /// What [`Flights::join`] makes of a caller.
@@ -62,6 +64,8 @@ pub(crate) enum Outcome<V> {
     Lead(Lead<V>),
     /// Fetch for yourself.
     Alone,
+    /// The handler has just failed, and the leader had something else to answer with.
+    Failed,
 }
 
 impl<V: Clone> Flights<V> {
@@ -173,10 +177,20 @@ impl<V> Lead<V> {
     }
 
     /// Lets all followers go, to fetch for themselves at once.
-    pub(crate) fn release(mut self) {
+    pub(crate) fn release(self) {
+        self.end(Phase::Released);
+    }
+
+    /// Tells all followers that the handler has failed: who has something else to answer with
+    /// need not try it too.
+    pub(crate) fn fail(self) {
+        self.end(Phase::Failed);
+    }
+
+    fn end(mut self, phase: Phase<V>) {
         if let Some((flights, flight)) = self.held.take() {
             flights.remove(&flight);
-            flight.enter(Phase::Released);
+            flight.enter(phase);
         }
     }
 }
@@ -263,6 +277,7 @@ impl<V: Clone> Future for Follow<V> {
             }
             Phase::Published(value) => return Poll::Ready(Outcome::Published(value.clone())),
             Phase::Released => return Poll::Ready(Outcome::Alone),
+            Phase::Failed => return Poll::Ready(Outcome::Failed),
             Phase::Vacant => state.phase = Phase::Led,
         }
         state.waiting.remove(&self.id);

@@ -36,13 +36,14 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(
     not(feature = "redis"),
-    allow(dead_code, reason = "only the shared tier uses it")
+    allow(dead_code, unused_imports, reason = "only the shared tier uses it")
 )]
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
 
+mod breaker;
 mod cache;
 mod clock;
 mod config;
@@ -56,6 +57,7 @@ mod observe;
 mod policy;
 mod purge;
 mod stamp;
+mod stats;
 mod store;
 mod sync;
 #[cfg(feature = "testing")]
@@ -63,10 +65,11 @@ mod sync;
 pub mod testing;
 mod values;
 
-pub use cache::{Cache, Mode, Stats};
+pub use cache::Cache;
 pub use config::{CacheConfig, CacheConfigBuilder, RedisConfig, Route};
-pub use error::{CacheError, CacheErrorKind, ConfigError, ConfigErrorKind};
+pub use error::{CacheError, CacheErrorKind, ConfigError, ConfigErrorKind, Fault};
 pub use http::{BodyError, CacheBody, CacheLayer, CacheService, CacheTtl, ResponseFuture};
 pub use key::{KeyRules, RequestView};
 pub use policy::{ClientDirectives, Credentials};
 pub use purge::Purged;
+pub use stats::{BreakerState, Mode, Stats};

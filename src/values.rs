@@ -1,7 +1,7 @@
 //! Values set and read by hand.
 
 use crate::cache::Cache;
-use crate::entry::{Draft, Entry, Kind, Meta, seal};
+use crate::entry::{Draft, Entry, Kind, Meta, StaleWindows, seal};
 use crate::error::{CacheError, CacheErrorKind};
 use crate::purge::Purged;
 use crate::stamp::Scope;
@@ -77,6 +77,7 @@ impl Cache {
             handler_ms: 0,
             age: 0,
             public: false,
+            stale: StaleWindows::default(),
         };
         let entry = value_entry(name, meta, body.into())
             .ok_or_else(|| CacheError::new(CacheErrorKind::InvalidValue))?;
@@ -149,6 +150,7 @@ mod tests {
             handler_ms: 0,
             age: 0,
             public: false,
+            stale: StaleWindows::default(),
         };
         let body = rmp_serde::to_vec_named(&1).expect("encoded");
         let late = value_entry("a", earlier, body.into()).expect("sealed");

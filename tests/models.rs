@@ -1,4 +1,4 @@
-//! Model checks: the same source as the library's, over shuttle's locks, under thousands of
+//! Model checks of coalescing: the same source as the library's, over shuttle's locks, under thousands of
 //! schedules.
 
 /// What the library takes from `std` is shuttle's here.
@@ -29,6 +29,7 @@ enum Got {
     Led,
     Followed(usize),
     Alone,
+    Failed,
 }
 
 /// What a leader does with its turn.
@@ -37,6 +38,7 @@ enum Leads {
     Publishes,
     Vanishes,
     Releases,
+    Fails,
 }
 
 /// Joins, and leads as told the first time, by publishing afterwards.
@@ -49,12 +51,14 @@ async fn call(flights: Arc<Flights<usize>>, leads: Leads, turns: Arc<AtomicUsize
     match outcome {
         Outcome::Published(value) => Got::Followed(value),
         Outcome::Alone => Got::Alone,
+        Outcome::Failed => Got::Failed,
         Outcome::Lead(lead) => {
             let turn = turns.fetch_add(1, Ordering::SeqCst);
             shuttle::thread::yield_now();
             match (turn, leads) {
                 (0, Leads::Vanishes) => drop(lead),
                 (0, Leads::Releases) => lead.release(),
+                (0, Leads::Fails) => lead.fail(),
                 _ => {
                     let landing = lead.publish(turn);
                     shuttle::thread::yield_now();
@@ -117,6 +121,17 @@ fn a_released_flight_sets_all_free() {
 }
 
 #[test]
+fn a_failure_is_told_to_all_who_wait_and_ends_the_flight() {
+    check(|| {
+        let (got, turns, left) = run(Leads::Fails, 3);
+        assert_eq!(left, 0);
+        assert!(!got.contains(&Got::Followed(0)), "{got:?}");
+        assert!(!got.contains(&Got::Alone), "{got:?}");
+        assert_eq!(got.iter().filter(|g| **g == Got::Led).count(), turns);
+    });
+}
+
+#[test]
 fn a_follower_that_leaves_takes_nobody_with_it() {
     check(|| {
         let flights: Arc<Flights<usize>> = Flights::new();
@@ -136,7 +151,9 @@ fn a_follower_that_leaves_takes_nobody_with_it() {
         }
         match block_on(staying).expect("no panic") {
             Outcome::Lead(lead) => drop(lead.publish(1)),
-            Outcome::Alone | Outcome::Published(_) => panic!("the one that stays takes over"),
+            Outcome::Alone | Outcome::Failed | Outcome::Published(_) => {
+                panic!("the one that stays takes over")
+            }
         }
         assert_eq!(flights.len(), 0);
     });
@@ -178,7 +195,7 @@ fn a_second_failure_sets_all_free() {
                 drop(lead);
                 1
             }
-            Outcome::Alone => 0,
+            Outcome::Alone | Outcome::Failed => 0,
             Outcome::Published(_) => panic!("nothing was published"),
         };
         let a = spawn(async move { fail_if_led(a.await) });
@@ -229,7 +246,9 @@ fn a_disowned_flight_gives_its_place_to_one_new_leader() {
                         }
                         Joined::Follow(follow) => match follow.await {
                             Outcome::Published(value) => value,
-                            Outcome::Lead(_) | Outcome::Alone => panic!("its leader publishes"),
+                            Outcome::Lead(_) | Outcome::Alone | Outcome::Failed => {
+                                panic!("its leader publishes")
+                            }
                         },
                         Joined::Alone => panic!("the key is the same"),
                     }

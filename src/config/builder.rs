@@ -1,10 +1,11 @@
 //! [`CacheConfigBuilder`].
 
-use super::{API_RESPONSE, CacheConfig, ClassTtls, RedisConfig, Route, Routes};
+use super::{
+    API_RESPONSE, CacheConfig, CircuitBreaker, Classes, RedisConfig, Route, Routes, Stale,
+};
 use crate::error::{ConfigError, ConfigErrorKind};
 use crate::key::KeyRules;
 use crate::policy::{ClientDirectives, Credentials};
-use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
@@ -12,55 +13,37 @@ use std::time::Duration;
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct CacheConfigBuilder {
-    config: CacheConfig,
-    routes: Vec<Route>,
+    pub(super) config: CacheConfig,
+    pub(super) routes: Vec<Route>,
     url_error: Option<ConfigErrorKind>,
-    warmup: Warmup,
-    circuit_breaker: CircuitBreaker,
+    pub(super) warmup: Warmup,
 }
 
 /// Read, and not used yet.
 #[derive(Clone, Copy, Debug)]
-struct Warmup {
-    enabled: bool,
-    batch_size: usize,
-    concurrency: usize,
-}
-
-/// Read, and not used yet.
-#[derive(Clone, Copy, Debug)]
-struct CircuitBreaker {
-    enabled: bool,
-    threshold: u32,
-    timeout: Duration,
+pub(super) struct Warmup {
+    pub(super) enabled: bool,
+    pub(super) batch_size: usize,
+    pub(super) concurrency: usize,
 }
 
 impl Default for CacheConfigBuilder {
     fn default() -> Self {
-        let classes = [
-            ("capabilities", 3600),
-            ("partner_config", 3600),
-            ("quantum_state", 300),
-            ("multi_reality", 600),
-            ("consciousness", 180),
-            (API_RESPONSE, 900),
-        ];
-        let ttls = ClassTtls {
-            default: Duration::from_hours(1),
-            classes: classes
-                .into_iter()
-                .map(|(class, secs)| (class.to_owned(), Duration::from_secs(secs)))
-                .collect::<HashMap<_, _>>(),
-        };
         Self {
             config: CacheConfig {
                 redis: None,
                 namespace: "nb".into(),
                 version: String::new(),
-                ttls,
+                classes: Classes::default(),
                 local_bytes: 64 << 20,
                 max_body: 2 << 20,
                 soft_limit: Duration::from_millis(50),
+                breaker: CircuitBreaker {
+                    enabled: true,
+                    threshold: 5,
+                    timeout: Duration::from_mins(1),
+                },
+                fallback_staleness: Duration::from_mins(1),
                 coalesce_timeout: Duration::from_secs(10),
                 hit_for_miss: Duration::from_mins(1),
                 write_queue: NonZeroUsize::new(1024).unwrap_or(NonZeroUsize::MIN),
@@ -77,11 +60,6 @@ impl Default for CacheConfigBuilder {
                 enabled: true,
                 batch_size: 100,
                 concurrency: 5,
-            },
-            circuit_breaker: CircuitBreaker {
-                enabled: true,
-                threshold: 5,
-                timeout: Duration::from_mins(1),
             },
         }
     }
@@ -119,7 +97,7 @@ impl CacheConfigBuilder {
     /// The TTL of the classes `capabilities` and `partner_config`, and of those that have
     /// none. Default: 3600 s.
     pub fn default_ttl(mut self, ttl: Duration) -> Self {
-        self.config.ttls.default = ttl;
+        self.config.classes.default_ttl = ttl;
         self.class_ttl("capabilities", ttl)
             .class_ttl("partner_config", ttl)
     }
@@ -146,7 +124,7 @@ impl CacheConfigBuilder {
 
     /// The TTL of any class.
     pub fn class_ttl(mut self, class: impl Into<String>, ttl: Duration) -> Self {
-        self.config.ttls.classes.insert(class.into(), ttl);
+        self.config.classes.set_ttl(class, ttl);
         self
     }
 
@@ -168,22 +146,70 @@ impl CacheConfigBuilder {
         self
     }
 
-    /// Whether a failing Redis is left alone for a while. Default: true. Read, and not used
-    /// yet.
+    /// For how long past its lifetime a response answers at once while one task fetches a newer
+    /// one (RFC 5861 §3), where neither it nor its layer, route or class says so. Default: zero,
+    /// never.
+    pub fn stale_while_revalidate(mut self, window: Duration) -> Self {
+        self.config.classes.stale.while_revalidate = Some(window);
+        self
+    }
+
+    /// For how long past its lifetime a response answers where the handler fails (RFC 5861 §4),
+    /// where neither it nor its layer, route or class says so. Default: zero, never.
+    pub fn stale_if_error(mut self, window: Duration) -> Self {
+        self.config.classes.stale.if_error = Some(window);
+        self
+    }
+
+    /// The same as [`stale_while_revalidate`](Self::stale_while_revalidate), for a class.
+    pub fn class_stale_while_revalidate(
+        mut self,
+        class: impl Into<String>,
+        window: Duration,
+    ) -> Self {
+        let stale = Stale {
+            while_revalidate: Some(window),
+            ..Stale::default()
+        };
+        self.config.classes.set_stale(class, stale);
+        self
+    }
+
+    /// The same as [`stale_if_error`](Self::stale_if_error), for a class.
+    pub fn class_stale_if_error(mut self, class: impl Into<String>, window: Duration) -> Self {
+        let stale = Stale {
+            if_error: Some(window),
+            ..Stale::default()
+        };
+        self.config.classes.set_stale(class, stale);
+        self
+    }
+
+    /// Whether a failing Redis is left alone for a while. Without it every request of an outage
+    /// in which Redis hangs waits the [`soft_limit`](Self::soft_limit), and the local tier
+    /// never stands in. Default: true.
     pub fn circuit_breaker_enabled(mut self, enabled: bool) -> Self {
-        self.circuit_breaker.enabled = enabled;
+        self.config.breaker.enabled = enabled;
         self
     }
 
-    /// After how many failures in a row. Default: 5. Read, and not used yet.
+    /// After how many failures in a row Redis is left alone. Default: 5.
     pub fn circuit_breaker_threshold(mut self, failures: u32) -> Self {
-        self.circuit_breaker.threshold = failures;
+        self.config.breaker.threshold = failures;
         self
     }
 
-    /// For how long, until one trial. Default: 60 s. Read, and not used yet.
+    /// For how long Redis is left alone until one request tries it again; sooner if the
+    /// background check finds that it answers. Default: 60 s.
     pub fn circuit_breaker_timeout(mut self, timeout: Duration) -> Self {
-        self.circuit_breaker.timeout = timeout;
+        self.config.breaker.timeout = timeout;
+        self
+    }
+
+    /// How far an answer of the local tier may be behind the purges of other instances while
+    /// Redis is left alone. Default: 60 s; zero: the local tier never stands in.
+    pub fn fallback_staleness(mut self, limit: Duration) -> Self {
+        self.config.fallback_staleness = limit;
         self
     }
 
@@ -287,175 +313,5 @@ impl CacheConfigBuilder {
     /// The defaults, which need no check.
     pub(super) fn into_default(self) -> CacheConfig {
         self.config
-    }
-
-    fn check_sizes(&self) -> Result<(), ConfigError> {
-        const MAX_CELLS: usize = 1 << 20;
-        let config = &self.config;
-        let checks = [
-            ("local_bytes", config.local_bytes > 0, "more than zero"),
-            (
-                "max_body",
-                u32::try_from(config.max_body).is_ok(),
-                "less than 4 GiB",
-            ),
-            ("soft_limit", !config.soft_limit.is_zero(), "more than zero"),
-            (
-                "coalesce_timeout",
-                !config.coalesce_timeout.is_zero(),
-                "more than zero",
-            ),
-            (
-                "stamp_cells",
-                (64..=MAX_CELLS).contains(&config.stamp_cells),
-                "64 to 1048576",
-            ),
-            (
-                "warmup_batch_size",
-                self.warmup.batch_size > 0,
-                "more than zero",
-            ),
-            (
-                "warmup_concurrency",
-                self.warmup.concurrency > 0,
-                "more than zero",
-            ),
-            (
-                "circuit_breaker_threshold",
-                self.circuit_breaker.threshold > 0,
-                "more than zero",
-            ),
-            (
-                "circuit_breaker_timeout",
-                !self.circuit_breaker.timeout.is_zero(),
-                "more than zero",
-            ),
-        ];
-        match checks.into_iter().find(|(_, holds, _)| !holds) {
-            Some((setting, _, range)) => Err(ConfigError::new(
-                setting,
-                ConfigErrorKind::OutOfRange(range),
-            )),
-            None => Ok(()),
-        }
-    }
-
-    fn check_names(&self) -> Result<(), ConfigError> {
-        let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b':');
-        let namespace = &self.config.namespace;
-        if namespace.is_empty() || !namespace.bytes().all(plain) {
-            let kind = ConfigErrorKind::Malformed("letters, digits and any of - _ . :");
-            return Err(ConfigError::new("namespace", kind));
-        }
-        let known = |class: &String| self.config.ttls.classes.contains_key(class);
-        let mut classes = self
-            .routes
-            .iter()
-            .filter_map(|route| route.rules.class.as_ref());
-        match classes.all(known) {
-            true => Ok(()),
-            false => Err(ConfigError::new("routes", ConfigErrorKind::UnknownClass)),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn defaults_are_those_of_the_specification() {
-        let config = CacheConfig::default();
-        assert!(config.redis.is_none());
-        let ttl = |class| config.ttls.of(class).as_secs();
-        assert_eq!(ttl(None), 900);
-        assert_eq!(ttl(Some("capabilities")), 3600);
-        assert_eq!(ttl(Some("partner_config")), 3600);
-        assert_eq!(ttl(Some("quantum_state")), 300);
-        assert_eq!(ttl(Some("multi_reality")), 600);
-        assert_eq!(ttl(Some("consciousness")), 180);
-        assert_eq!(ttl(Some("unheard of")), 3600);
-        let redis = RedisConfig::default();
-        assert_eq!((&*redis.host, redis.port, redis.db), ("redis", 6379, 0));
-        assert_eq!(redis.max_connections, 50);
-        assert_eq!(redis.socket_timeout, Duration::from_secs(5));
-        assert_eq!(redis.socket_connect_timeout, Duration::from_secs(5));
-        assert!(redis.retry_on_timeout && redis.password.is_none());
-        assert_eq!(redis.health_check_interval, Duration::from_secs(30));
-        let builder = CacheConfigBuilder::default();
-        assert!(builder.warmup.enabled && builder.circuit_breaker.enabled);
-        assert_eq!(
-            (builder.warmup.batch_size, builder.warmup.concurrency),
-            (100, 5)
-        );
-        assert_eq!(builder.circuit_breaker.threshold, 5);
-        assert_eq!(builder.circuit_breaker.timeout, Duration::from_mins(1));
-        assert_eq!((config.local_bytes, config.max_body), (64 << 20, 2 << 20));
-    }
-
-    fn refused(builder: CacheConfigBuilder) -> &'static str {
-        builder.build().expect_err("refused").setting()
-    }
-
-    #[test]
-    fn a_setting_that_cannot_be_used_is_named() {
-        let new = CacheConfig::builder;
-        let redis = RedisConfig::new;
-        assert_eq!(refused(new().local_bytes(0)), "local_bytes");
-        assert_eq!(refused(new().max_body(usize::MAX)), "max_body");
-        assert_eq!(refused(new().soft_limit(Duration::ZERO)), "soft_limit");
-        assert_eq!(
-            refused(new().coalesce_timeout(Duration::ZERO)),
-            "coalesce_timeout"
-        );
-        assert_eq!(refused(new().stamp_cells(3)), "stamp_cells");
-        assert_eq!(refused(new().stamp_cells((1 << 20) + 1)), "stamp_cells");
-        assert_eq!(refused(new().namespace("a b")), "namespace");
-        assert_eq!(refused(new().namespace("")), "namespace");
-        assert_eq!(refused(new().warmup_batch_size(0)), "warmup_batch_size");
-        assert_eq!(refused(new().warmup_concurrency(0)), "warmup_concurrency");
-        assert_eq!(
-            refused(new().circuit_breaker_threshold(0)),
-            "circuit_breaker_threshold"
-        );
-        assert_eq!(
-            refused(new().circuit_breaker_timeout(Duration::ZERO)),
-            "circuit_breaker_timeout"
-        );
-        assert_eq!(
-            refused(new().route(Route::new("/{a").ttl(Duration::ZERO))),
-            "routes"
-        );
-        assert_eq!(
-            refused(new().route(Route::new("/a").class("unheard of"))),
-            "routes"
-        );
-        let twice = new().route(Route::new("/{a}")).route(Route::new("/{b}"));
-        assert_eq!(refused(twice), "routes");
-        assert_eq!(refused(new().redis_url("redis://:geheim@")), "url");
-        assert_eq!(refused(new().redis(redis().host(""))), "host");
-        assert_eq!(refused(new().redis(redis().port(0))), "port");
-        let zero = Duration::ZERO;
-        assert_eq!(
-            refused(new().redis(redis().socket_timeout(zero))),
-            "socket_timeout"
-        );
-        assert_eq!(
-            refused(new().redis(redis().socket_connect_timeout(zero))),
-            "socket_connect_timeout"
-        );
-        assert_eq!(
-            refused(new().redis(redis().health_check_interval(zero))),
-            "health_check_interval"
-        );
-    }
-
-    #[test]
-    fn debug_output_shows_no_password() {
-        let config = CacheConfig::builder()
-            .redis_url("redis://u:geheim@h")
-            .build();
-        let config = config.expect("usable");
-        assert!(!format!("{config:?}").contains("geheim"));
     }
 }

@@ -1,18 +1,20 @@
 //! Settings: [`CacheConfig`] and its builder.
 
 mod builder;
+mod check;
+mod classes;
 mod redis;
 mod route;
 
 pub use builder::CacheConfigBuilder;
+pub(crate) use classes::{Classes, Stale};
 pub use redis::RedisConfig;
 pub use route::Route;
 pub(crate) use route::Routes;
 
 use crate::key::KeyRules;
 use crate::policy::{ClientDirectives, Credentials};
-use std::collections::HashMap;
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
 /// The class of a response that names none.
@@ -38,10 +40,12 @@ pub struct CacheConfig {
     pub(crate) redis: Option<RedisConfig>,
     pub(crate) namespace: String,
     pub(crate) version: String,
-    pub(crate) ttls: ClassTtls,
+    pub(crate) classes: Classes,
     pub(crate) local_bytes: usize,
     pub(crate) max_body: usize,
     pub(crate) soft_limit: Duration,
+    pub(crate) breaker: CircuitBreaker,
+    pub(crate) fallback_staleness: Duration,
     pub(crate) coalesce_timeout: Duration,
     pub(crate) hit_for_miss: Duration,
     pub(crate) write_queue: NonZeroUsize,
@@ -66,17 +70,18 @@ impl Default for CacheConfig {
     }
 }
 
-/// TTLs by class.
-#[derive(Clone, Debug)]
-pub(crate) struct ClassTtls {
-    pub(crate) default: Duration,
-    pub(crate) classes: HashMap<String, Duration>,
+/// When a failing Redis is left alone.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CircuitBreaker {
+    pub(crate) enabled: bool,
+    pub(crate) threshold: u32,
+    pub(crate) timeout: Duration,
 }
 
-impl ClassTtls {
-    /// The TTL of `class`; of one that has none, the default.
-    pub(crate) fn of(&self, class: Option<&str>) -> Duration {
-        let class = class.unwrap_or(API_RESPONSE);
-        self.classes.get(class).copied().unwrap_or(self.default)
+impl CircuitBreaker {
+    /// Failures in a row that open it; `None`: it is switched off.
+    #[cfg_attr(not(feature = "redis"), allow(dead_code, reason = "for Redis alone"))]
+    pub(crate) fn threshold(&self) -> Option<NonZeroU32> {
+        NonZeroU32::new(self.threshold).filter(|_| self.enabled)
     }
 }

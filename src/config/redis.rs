@@ -134,8 +134,8 @@ impl RedisConfig {
         self
     }
 
-    /// Whether a lookup that timed out is tried once more within the soft limit. Default:
-    /// true. Read, and not used yet.
+    /// Whether a lookup or a purge that timed out is tried once more, a lookup within the
+    /// [`soft_limit`](crate::CacheConfigBuilder::soft_limit) only. Default: true.
     #[must_use]
     pub fn retry_on_timeout(mut self, retry: bool) -> Self {
         self.retry_on_timeout = retry;

@@ -1,5 +1,6 @@
 //! Settings by path.
 
+use super::Stale;
 use crate::policy::Credentials;
 use std::fmt;
 use std::sync::Arc;
@@ -21,6 +22,7 @@ pub(crate) struct RouteRules {
     pub(crate) class: Option<String>,
     pub(crate) bypass: bool,
     pub(crate) credentials: Option<Credentials>,
+    pub(crate) stale: Stale,
 }
 
 impl Route {
@@ -52,6 +54,22 @@ impl Route {
     #[must_use]
     pub fn class(mut self, class: impl Into<String>) -> Self {
         self.rules.class = Some(class.into());
+        self
+    }
+
+    /// For how long past its lifetime a response answers while a newer one is fetched
+    /// (RFC 5861 §3), where it does not say so itself.
+    #[must_use]
+    pub fn stale_while_revalidate(mut self, window: Duration) -> Self {
+        self.rules.stale.while_revalidate = Some(window);
+        self
+    }
+
+    /// For how long past its lifetime a response answers where the handler fails (RFC 5861 §4),
+    /// where it does not say so itself.
+    #[must_use]
+    pub fn stale_if_error(mut self, window: Duration) -> Self {
+        self.rules.stale.if_error = Some(window);
         self
     }
 

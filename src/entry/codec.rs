@@ -2,7 +2,7 @@
 //! body. Decoding takes slices of the one buffer; whatever is not exactly ours is refused.
 
 use super::kept::keep;
-use super::{Entry, Kind, Meta, head_with_places, read_vary};
+use super::{Entry, Kind, Meta, StaleWindows, head_with_places, read_vary};
 use crate::clock::Timestamp;
 use crate::stamp::{Scope, Stamp};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
@@ -12,10 +12,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 use twox_hash::XxHash3_64;
 
 const MAGIC: [u8; 4] = *b"NBCE";
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// Where the checksum stands, the last field of the header.
-const CHECKSUM: usize = 80;
+const CHECKSUM: usize = 88;
+
+/// Where the lengths of the parts stand.
+const LENGTHS: usize = 60;
 
 /// Bytes of the fixed part. The stamp is at 8, `stored_at` at 16: the store script reads
 /// both.
@@ -59,6 +62,7 @@ pub(crate) fn seal(draft: &Draft<'_>) -> Option<Entry> {
         body: sections.body,
         verified: AtomicU64::new(draft.meta.stamp.0),
         queued: AtomicBool::new(false),
+        outage: false,
         wire,
     })
 }
@@ -86,6 +90,7 @@ pub(crate) fn decode(wire: Bytes) -> Option<Entry> {
         body: sections.body,
         verified: AtomicU64::new(meta.stamp.0),
         queued: AtomicBool::new(false),
+        outage: false,
         wire,
     })
 }
@@ -140,6 +145,8 @@ fn put_header(wire: &mut BytesMut, draft: &Draft<'_>, lengths: &[usize; 7]) -> O
     wire.put_u32(meta.handler_ms);
     wire.put_u32(meta.age);
     wire.put_u32(if meta.public { PUBLIC } else { 0 });
+    wire.put_u32(meta.stale.while_revalidate);
+    wire.put_u32(meta.stale.if_error);
     for len in lengths {
         wire.put_u32(u32::try_from(*len).ok()?);
     }
@@ -148,7 +155,7 @@ fn put_header(wire: &mut BytesMut, draft: &Draft<'_>, lengths: &[usize; 7]) -> O
 }
 
 fn read_meta(header: &[u8]) -> Option<Meta> {
-    let mut rest = header.get(8..52)?;
+    let mut rest = header.get(8..LENGTHS)?;
     Some(Meta {
         stamp: Stamp(rest.get_u64()),
         stored_at: Timestamp(rest.get_u64()),
@@ -157,6 +164,10 @@ fn read_meta(header: &[u8]) -> Option<Meta> {
         handler_ms: rest.get_u32(),
         age: rest.get_u32(),
         public: rest.get_u32() & PUBLIC != 0,
+        stale: StaleWindows {
+            while_revalidate: rest.get_u32(),
+            if_error: rest.get_u32(),
+        },
     })
 }
 
@@ -199,7 +210,7 @@ impl Sections {
         if header[..4] != MAGIC || header[4] != VERSION {
             return None;
         }
-        let mut lengths = &header[52..CHECKSUM];
+        let mut lengths = &header[LENGTHS..CHECKSUM];
         let mut rest = wire.slice(HEADER_LEN..);
         let mut next = || {
             let len = lengths.get_u32() as usize;
@@ -296,6 +307,10 @@ mod tests {
             handler_ms: 12,
             age: 3,
             public: true,
+            stale: StaleWindows {
+                while_revalidate: 4,
+                if_error: 5,
+            },
         }
     }
 

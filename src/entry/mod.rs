@@ -13,6 +13,7 @@ use bytes::Bytes;
 use http::header::{AGE, CACHE_STATUS};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 /// What an envelope holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,11 +40,32 @@ pub(crate) struct Meta {
     pub(crate) age: u32,
     /// `public` or `s-maxage`: may answer requests that carry credentials (§3.5).
     pub(crate) public: bool,
+    pub(crate) stale: StaleWindows,
+}
+
+/// For how many seconds past its lifetime a response may still be served (RFC 5861).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct StaleWindows {
+    /// While one request fetches a newer one.
+    pub(crate) while_revalidate: u32,
+    /// Where the handler fails.
+    pub(crate) if_error: u32,
+}
+
+impl StaleWindows {
+    pub(crate) fn longest(self) -> Duration {
+        Duration::from_secs(self.while_revalidate.max(self.if_error).into())
+    }
 }
 
 impl Meta {
     pub(crate) fn is_fresh(&self, now: Timestamp) -> bool {
         now < self.fresh_until
+    }
+
+    /// Whether it is stale by less than `window` seconds.
+    pub(crate) fn is_stale_within(&self, window: u32, now: Timestamp) -> bool {
+        !self.is_fresh(now) && now.since(self.fresh_until) < u64::from(window) * 1000
     }
 
     /// RFC 9111 §4.2.3, in seconds: how old it was when it came, and how long it has been
@@ -70,6 +92,8 @@ pub(crate) struct Entry {
     wire: Bytes,
     verified: AtomicU64,
     queued: AtomicBool,
+    /// Fetched while Redis was left alone: bears a stamp of this process, and stays here.
+    pub(crate) outage: bool,
     head: HeaderMap,
 }
 

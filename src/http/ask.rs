@@ -4,13 +4,14 @@
 use super::layer::Shared;
 use super::nested::{decline, depth, hint};
 use super::origin::original_uri;
+use super::reply::Form;
 use crate::clock::Timestamp;
 use crate::entry::Entry;
 use crate::key::{RequestKey, RequestView};
 use crate::policy::admit::{Admitted, admit, authority};
 use crate::policy::fields::Fields;
 use crate::policy::reuse::{Demand, Reuse, reuse};
-use crate::store::Found;
+use crate::store::{Found, Tier};
 use http::{HeaderMap, Method, Request};
 use hyper::body::Body;
 use std::sync::Arc;
@@ -28,9 +29,19 @@ pub(super) enum Begin {
 /// A fresh entry of the local tier.
 pub(super) struct Hit {
     pub(super) entry: Arc<Entry>,
+    pub(super) tier: Tier,
     pub(super) now: Timestamp,
     pub(super) head: bool,
     pub(super) conditional: bool,
+}
+
+impl Ask {
+    pub(super) fn form(&self) -> Form<'_> {
+        Form {
+            head: self.head,
+            conditional: self.conditional.then_some(&self.headers),
+        }
+    }
 }
 
 /// What must be known of a request after it has gone to the handler.
@@ -96,11 +107,12 @@ fn admitted<B: Body>(shared: &Shared, request: &Request<B>, depth: u8) -> Option
     }
     let demand = Demand::of(headers, &fields, cache.config.client_directives);
     let head = method == Method::HEAD;
-    if let Found::Entry(entry) = cache.store.at_once(&key, headers) {
+    if let (Found::Entry(entry), tier) = cache.store.at_once(&key, headers) {
         let now = cache.clock.now();
         if reuse(&entry.meta, &demand, guarded, now) == Reuse::Fresh {
             return Some(Begin::Hit(Hit {
                 entry,
+                tier,
                 now,
                 head,
                 conditional: fields.conditional,

@@ -8,13 +8,15 @@ use super::layer::Shared;
 use super::nested::{CacheTtl, Hints, Note, leave_note};
 use super::plan::Plan;
 use super::relay::Relay;
-use super::{Shown, ShownHead, reply};
+use super::{Shown, ShownHead, reply, stale};
 use crate::cache::Inner;
 use crate::clock::Timestamp;
-use crate::entry::Meta;
+use crate::config::Stale;
+use crate::entry::{Meta, StaleWindows};
 use crate::flight::Lead;
 use crate::key::{uri_scopes, variant_bytes};
 use crate::policy::conditional::not_modified;
+use crate::policy::reuse::is_failure;
 use crate::policy::status::{self, Fate};
 use crate::policy::storable::{Head, Refusal, Storable, storable, strip_hop_by_hop};
 use crate::policy::ttl::Ttls;
@@ -25,6 +27,7 @@ use http::{HeaderValue, Request, Response, StatusCode, response::Parts};
 use hyper::body::Body;
 use sha2::Sha256;
 use std::sync::Arc;
+use std::time::Duration;
 use tower::Service;
 use tower::util::ServiceExt;
 
@@ -33,6 +36,8 @@ pub(super) struct Fetch<'a> {
     pub(super) shared: &'a Shared,
     pub(super) ask: &'a Ask,
     pub(super) turn: Turn,
+    /// Nobody waits for it: whatever comes is driven to its end.
+    pub(super) background: bool,
 }
 
 /// The head of a response, just come.
@@ -48,12 +53,12 @@ struct Arrived {
 
 impl Fetch<'_> {
     pub(super) async fn run<S, ReqB, ResB>(
-        self,
+        mut self,
         handler: S,
         mut request: Request<ReqB>,
     ) -> Answer<ResB, S::Error>
     where
-        S: Service<Request<ReqB>, Response = Response<ResB>>,
+        S: Service<Request<ReqB>, Response = Response<ResB>, Error: Send>,
         ResB: Body<Data: Buf> + Send + 'static,
     {
         let began = self.cache().clock.now();
@@ -64,7 +69,17 @@ impl Fetch<'_> {
         }
         let note = Note::of(&self.shared.cache);
         leave_note(request.extensions_mut(), note.clone());
-        let (parts, body) = handler.oneshot(request).await?.into_parts();
+        let answer = handler.oneshot(request).await;
+        let failed = match &answer {
+            Ok(response) => is_failure(response.status()).then(|| Some(response.status())),
+            Err(_) => Some(None),
+        };
+        if let Some(status) = failed
+            && let Some(response) = self.stand_in(status).await
+        {
+            return Ok(response);
+        }
+        let (parts, body) = answer?.into_parts();
         let now = self.cache().clock.now();
         let unmodified = asks_whole
             && self.ask.conditional
@@ -80,6 +95,16 @@ impl Fetch<'_> {
         Ok(self.receive(arrived, body))
     }
 
+    /// A stale answer in place of a failure.
+    async fn stand_in<B>(&mut self, status: Option<StatusCode>) -> Option<Response<CacheBody<B>>> {
+        let entry = self.turn.stand_in.take()?;
+        let response = stale::stand_in(self.cache(), self.ask, &entry, status).await?;
+        if let Some(lead) = self.turn.lead.take() {
+            lead.fail();
+        }
+        Some(response)
+    }
+
     /// What may be stored must be whole: the layer itself answers the condition. Of a key whose
     /// answers could not be stored of late the handler is left its own 304.
     fn asks_whole(&self, now: Timestamp) -> bool {
@@ -90,7 +115,8 @@ impl Fetch<'_> {
             place,
             ..
         } = self.ask;
-        !guarded && !head && !demand.no_store && !self.cache().marks.is_set(*place, now)
+        let marked = || !self.background && self.cache().marks.is_set(*place, now);
+        !guarded && !head && !demand.no_store && !marked()
     }
 
     fn cache(&self) -> &Arc<Inner> {
@@ -128,7 +154,13 @@ impl Fetch<'_> {
             fallback: hints
                 .ttl
                 .or_else(|| route?.ttl)
-                .unwrap_or_else(|| config.ttls.of(class)),
+                .unwrap_or_else(|| config.classes.ttl(class)),
+            stale: windows(
+                hints
+                    .stale
+                    .or(route.map(|route| route.stale).unwrap_or_default())
+                    .or(config.classes.stale(class)),
+            ),
         };
         let head = Head {
             status: parts.status,
@@ -181,7 +213,7 @@ impl Fetch<'_> {
             self.cache().public.set(self.ask.place, arrived.now);
         }
         let fate = Fate {
-            stored: self.turn.moment.stamp.is_some(),
+            stored: self.turn.moment.stamp().is_some(),
             collapsed: false,
         };
         let config = &self.cache().config;
@@ -194,7 +226,8 @@ impl Fetch<'_> {
         let source = Source::new(fill);
         let lead = self.turn.lead.take();
         // Whoever waits already is not to lose the fetch with the leader's client.
-        let drive = arrived.unmodified || lead.as_ref().is_some_and(Lead::is_followed);
+        let drive =
+            self.background || arrived.unmodified || lead.as_ref().is_some_and(Lead::is_followed);
         if let Some(lead) = lead {
             source.land(|| lead.publish(Shown::new(shown, source.clone())));
         }
@@ -213,7 +246,7 @@ impl Fetch<'_> {
         let config = &self.cache().config;
         let make_etag = config.etag && !headers.contains_key(ETAG);
         let fresh_until = arrived.now.after(storable.fresh_for);
-        let stamp = self.turn.moment.stamp;
+        let stamp = self.turn.moment.stamp();
         Plan {
             cache: self.cache().clone(),
             key: self.ask.key.clone(),
@@ -222,12 +255,14 @@ impl Fetch<'_> {
                 stamp: stamp.unwrap_or(Stamp(0)),
                 stored_at: arrived.now,
                 fresh_until,
-                stale_until: fresh_until,
+                stale_until: fresh_until.after(storable.stale.longest()),
                 handler_ms: u32::try_from(arrived.now.since(arrived.began)).unwrap_or(u32::MAX),
                 age: storable.age,
                 public: storable.public,
+                stale: storable.stale,
             },
             stamped: stamp.is_some(),
+            outage: self.cache().store.remote.is_some() && self.turn.moment.is_alone(),
             scopes: uri_scopes(&self.ask.key),
             status: arrived.parts.status,
             headers,
@@ -253,6 +288,16 @@ impl Fetch<'_> {
             return reply::not_modified_response(&parts.headers);
         }
         Response::from_parts(parts, body())
+    }
+}
+
+fn windows(stale: Stale) -> StaleWindows {
+    let seconds = |window: Option<Duration>| {
+        u32::try_from(window.unwrap_or_default().as_secs()).unwrap_or(u32::MAX)
+    };
+    StaleWindows {
+        while_revalidate: seconds(stale.while_revalidate),
+        if_error: seconds(stale.if_error),
     }
 }
 

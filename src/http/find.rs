@@ -5,7 +5,8 @@ use super::ask::Ask;
 use super::body::CacheBody;
 use super::fetch::Fetch;
 use super::layer::Shared;
-use super::{Shown, flight_key, reply};
+use super::refresh::refresh;
+use super::{Shown, flight_key, reply, stale, told};
 use crate::cache::Inner;
 use crate::clock::Timestamp;
 use crate::entry::Entry;
@@ -14,7 +15,7 @@ use crate::key::variant_bytes;
 use crate::observe::Event;
 use crate::policy::conditional::not_modified;
 use crate::policy::reuse::{Reuse, reuse};
-use crate::policy::status::{self, Fate, Forwarded};
+use crate::policy::status::{self, Exception, Fate, Forwarded};
 use crate::store::{Lookup, Moment, Tier};
 use bytes::Buf;
 use http::header::AGE;
@@ -34,7 +35,10 @@ pub(super) async fn answer<S, ReqB, ResB>(
     ask: Ask,
 ) -> Answer<ResB, S::Error>
 where
-    S: Service<Request<ReqB>, Response = Response<ResB>>,
+    S: Service<Request<ReqB>, Response = Response<ResB>, Error: Send, Future: Send>
+        + Send
+        + 'static,
+    ReqB: Send + 'static,
     ResB: Body<Data: Buf> + Send + 'static,
 {
     let way = Way {
@@ -49,11 +53,18 @@ where
     };
     match way.find().await {
         Step::Answer(response) => Ok(response),
+        Step::Stale(response, turn) => {
+            let cache = shared.cache.inner.clone();
+            let refresh = refresh(shared, handler, request, ask, turn);
+            cache.refreshes.spawn(refresh);
+            Ok(response)
+        }
         Step::Fetch(turn) => {
             let fetch = Fetch {
                 shared: &shared,
                 ask: &ask,
                 turn,
+                background: false,
             };
             fetch.run(handler, request).await
         }
@@ -63,6 +74,8 @@ where
 /// What a request came to before the handler.
 enum Step<B> {
     Answer(Response<CacheBody<B>>),
+    /// A stale answer; a newer one is to be fetched in the background.
+    Stale(Response<CacheBody<B>>, Turn),
     Fetch(Turn),
 }
 
@@ -77,6 +90,8 @@ enum Waited<B> {
     Useless,
     /// Fetch for yourself.
     Alone,
+    /// The handler has just failed.
+    Failed,
 }
 
 /// The right to run the handler.
@@ -85,6 +100,8 @@ pub(super) struct Turn {
     pub(super) reason: Forwarded,
     /// Others wait for what comes of it.
     pub(super) lead: Option<Lead<Shown>>,
+    /// What may answer if the handler fails.
+    pub(super) stand_in: Option<Arc<Entry>>,
 }
 
 /// One request on its way to an answer.
@@ -105,63 +122,71 @@ impl Way<'_> {
         let mut lookup = self.look_up().await;
         let mut vary = self.known_vary();
         for last in [false, true] {
-            if let Some(response) = self.use_found(&lookup) {
-                return Step::Answer(response);
+            if let Some(step) = self.use_found(&lookup, &vary) {
+                return step;
             }
             let reason = self.reason(&lookup);
             if self.ask.demand.only_if_cached {
                 return Step::Answer(reply::gateway_timeout());
             }
-            let moment = lookup.moment;
             if !self.may_wait(reason) {
-                return self.fetch(moment, reason, None);
+                return self.fetch(&lookup, None);
             }
-            match self.wait(&vary, &moment, reason).await {
+            match self.wait(&vary, &lookup.moment, reason).await {
                 Waited::Answer(response) => return Step::Answer(response),
-                Waited::Lead(lead) => return self.lead(moment, reason, lead),
-                Waited::Alone => return self.alone(moment, reason),
-                _ if last => return self.alone(moment, reason),
+                Waited::Lead(lead) => return self.lead(&lookup, lead),
+                Waited::Alone => return self.alone(&lookup),
+                Waited::Failed => return self.after_failure(&lookup).await,
+                _ if last => return self.alone(&lookup),
                 Waited::OtherVariant(names) => vary = names,
                 Waited::Useless => lookup = self.look_up().await,
             }
         }
-        self.alone(lookup.moment, self.reason(&lookup))
+        self.alone(&lookup)
     }
 
-    fn fetch<B>(&self, moment: Moment, reason: Forwarded, lead: Option<Lead<Shown>>) -> Step<B> {
+    fn fetch<B>(&self, lookup: &Lookup, lead: Option<Lead<Shown>>) -> Step<B> {
         self.cache.observer.count(Event::Miss);
         Step::Fetch(Turn {
-            moment,
-            reason,
+            moment: lookup.moment,
+            reason: self.reason(lookup),
             lead,
+            stand_in: stale::candidate(self.cache, self.ask, lookup),
         })
     }
 
-    fn lead<B>(&self, moment: Moment, reason: Forwarded, lead: Lead<Shown>) -> Step<B> {
-        match self.recheck(&moment) {
+    fn lead<B>(&self, lookup: &Lookup, lead: Lead<Shown>) -> Step<B> {
+        match self.recheck(&lookup.moment) {
             Some(response) => {
                 lead.release();
                 Step::Answer(response)
             }
-            None => self.fetch(moment, reason, Some(lead)),
+            None => self.fetch(lookup, Some(lead)),
         }
     }
 
-    fn alone<B>(&self, moment: Moment, reason: Forwarded) -> Step<B> {
-        match self.recheck(&moment) {
+    fn alone<B>(&self, lookup: &Lookup) -> Step<B> {
+        match self.recheck(&lookup.moment) {
             Some(response) => Step::Answer(response),
-            None => self.fetch(moment, reason, None),
+            None => self.fetch(lookup, None),
         }
+    }
+
+    /// Another request's run of the handler has just failed: who may answer with something
+    /// stale need not try it again.
+    async fn after_failure<B>(&self, lookup: &Lookup) -> Step<B> {
+        if let Some(entry) = stale::candidate(self.cache, self.ask, lookup)
+            && let Some(response) = stale::stand_in(self.cache, self.ask, &entry, None).await
+        {
+            return Step::Answer(response);
+        }
+        self.alone(lookup)
     }
 
     async fn look_up(&self) -> Lookup {
         let Ask { key, headers, .. } = self.ask;
         if self.ask.guarded && !self.is_public() {
-            return Lookup {
-                found: None,
-                other_variants: false,
-                moment: self.cache.store.now_here(),
-            };
+            return Lookup::nothing(self.cache.store.now_here());
         }
         self.cache.store.lookup(key, headers).await
     }
@@ -174,23 +199,72 @@ impl Way<'_> {
             .is_set(self.ask.place, self.cache.clock.now())
     }
 
-    /// A fresh entry answers.
-    fn use_found<B>(&self, lookup: &Lookup) -> Option<Response<CacheBody<B>>> {
+    /// A fresh entry answers; so does a stale one while it is fetched anew.
+    fn use_found<B>(&self, lookup: &Lookup, vary: &[HeaderName]) -> Option<Step<B>> {
         let (entry, tier) = lookup.found.as_ref()?;
         let now = self.cache.clock.now();
-        if reuse(&entry.meta, &self.ask.demand, self.ask.guarded, now) != Reuse::Fresh {
-            return None;
+        match reuse(&entry.meta, &self.ask.demand, self.ask.guarded, now) {
+            Reuse::Fresh => {
+                let exception = told(&self.cache.observer, *tier);
+                let response = reply::stored(entry, now, self.ask.form(), exception);
+                Some(Step::Answer(response))
+            }
+            Reuse::WhileRevalidate => Some(self.use_stale(entry, lookup, vary)),
+            Reuse::Stale | Reuse::Unfit => None,
         }
-        self.cache.observer.count(match tier {
-            Tier::Local => Event::LocalHit,
-            Tier::Redis => Event::RedisHit,
-        });
-        Some(self.hit(entry, now))
     }
 
-    fn hit<B>(&self, entry: &Entry, now: Timestamp) -> Response<CacheBody<B>> {
-        let conditional = self.ask.conditional.then_some(&self.ask.headers);
-        reply::hit(entry, now, self.ask.head, conditional)
+    /// A stale entry answers, and one request has it fetched anew.
+    fn use_stale<B>(&self, entry: &Entry, lookup: &Lookup, vary: &[HeaderName]) -> Step<B> {
+        let lead = self.lead_refresh(vary);
+        let lead = match lead {
+            Some(lead) => match self.recheck(&lookup.moment) {
+                Some(fresh) => {
+                    // It has just been.
+                    lead.release();
+                    return Step::Answer(fresh);
+                }
+                None => Some(lead),
+            },
+            None => None,
+        };
+        self.cache.observer.count(Event::StaleWhileRevalidate);
+        let exception = Some(Exception::WhileRevalidate);
+        let now = self.cache.clock.now();
+        let response = reply::stored(entry, now, self.ask.form(), exception);
+        match lead {
+            Some(lead) => Step::Stale(response, self.refresh(lookup, lead)),
+            None => Step::Answer(response),
+        }
+    }
+
+    /// The right to fetch anew, if nobody else does. A request that may not be stored, or has
+    /// no body to be stored, leaves it to the next one.
+    fn lead_refresh(&self, vary: &[HeaderName]) -> Option<Lead<Shown>> {
+        let usable = !self.ask.head && !self.ask.demand.no_store;
+        if !usable || !self.cache.refreshes.has_room() {
+            return None;
+        }
+        match self.join(vary) {
+            Joined::Lead(lead) => Some(lead),
+            Joined::Follow(_) | Joined::Alone => None,
+        }
+    }
+
+    fn refresh(&self, lookup: &Lookup, lead: Lead<Shown>) -> Turn {
+        Turn {
+            moment: lookup.moment,
+            reason: self.reason(lookup),
+            lead: Some(lead),
+            stand_in: None,
+        }
+    }
+
+    fn join(&self, vary: &[HeaderName]) -> Joined<Shown> {
+        let Ask { key, headers, .. } = self.ask;
+        let variant = variant_bytes(vary, headers);
+        let place = self.cache.store.local.place(key, &variant);
+        self.cache.flights.join(place, &flight_key(key, &variant))
     }
 
     /// RFC 9211 §2.2.
@@ -227,10 +301,7 @@ impl Way<'_> {
     }
 
     async fn wait<B>(&self, vary: &[HeaderName], moment: &Moment, reason: Forwarded) -> Waited<B> {
-        let Ask { key, headers, .. } = self.ask;
-        let variant = variant_bytes(vary, headers);
-        let place = self.cache.store.local.place(key, &variant);
-        let mut follow = match self.cache.flights.join(place, &flight_key(key, &variant)) {
+        let mut follow = match self.join(vary) {
             Joined::Lead(lead) => return Waited::Lead(lead),
             Joined::Alone => return Waited::Alone,
             Joined::Follow(follow) => follow,
@@ -239,6 +310,7 @@ impl Way<'_> {
         match tokio::time::timeout(left, &mut follow).await {
             Ok(Outcome::Lead(lead)) => Waited::Lead(lead),
             Ok(Outcome::Alone) => Waited::Alone,
+            Ok(Outcome::Failed) => Waited::Failed,
             Ok(Outcome::Published(shown)) => {
                 let waited = self.follow(&shown, moment, reason).await;
                 if matches!(waited, Waited::Useless) {
@@ -261,8 +333,12 @@ impl Way<'_> {
         if reuse(&entry.meta, &self.ask.demand, self.ask.guarded, now) != Reuse::Fresh {
             return None;
         }
-        self.cache.observer.count(Event::LocalHit);
-        Some(self.hit(&entry, now))
+        let tier = match moment.is_alone() && self.cache.store.remote.is_some() {
+            true => Tier::Fallback,
+            false => Tier::Local,
+        };
+        let exception = told(&self.cache.observer, tier);
+        Some(reply::stored(&entry, now, self.ask.form(), exception))
     }
 
     /// The answer of another request's fetch, if it is for these fields, still fresh, and no

@@ -16,8 +16,8 @@ type BypassFn = dyn Fn(&RequestView<'_>) -> bool + Send + Sync;
 /// Caches the responses of the service it wraps. Cheap to clone.
 ///
 /// Several layers of one cache may be nested. The outermost stores; an inner one that has
-/// only [`ttl`](Self::ttl), [`override_ttl`](Self::override_ttl) or [`class`](Self::class)
-/// hands these outward. An inner one with [`key`](Self::key), [`bypass`](Self::bypass) or
+/// only [`ttl`](Self::ttl), [`override_ttl`](Self::override_ttl), [`class`](Self::class) or
+/// stale windows hands these outward. An inner one with [`key`](Self::key), [`bypass`](Self::bypass) or
 /// [`credentials`](Self::credentials) of its own caches by itself, and the outer does not
 /// store what passes it.
 #[derive(Clone)]
@@ -83,6 +83,22 @@ impl CacheLayer {
     #[must_use]
     pub fn class(self, class: impl AsRef<str>) -> Self {
         self.with(|shared| shared.hints.class = Some(class.as_ref().into()))
+    }
+
+    /// For how long past its lifetime a response answers at once while one task fetches a newer
+    /// one (RFC 5861 §3), where it does not say so itself. Zero: never. Never what must be
+    /// revalidated, and never past a purge.
+    #[must_use]
+    pub fn stale_while_revalidate(self, window: Duration) -> Self {
+        self.with(|shared| shared.hints.stale.while_revalidate = Some(window))
+    }
+
+    /// For how long past its lifetime a response answers where the handler fails or says 500,
+    /// 502, 503 or 504 (RFC 5861 §4), where it does not say so itself. Zero: never. Never what
+    /// must be revalidated, and never past a purge.
+    #[must_use]
+    pub fn stale_if_error(self, window: Duration) -> Self {
+        self.with(|shared| shared.hints.stale.if_error = Some(window))
     }
 
     /// Which parts of a request make its key here, in place of the cache's rules.

@@ -15,21 +15,26 @@ mod origin;
 #[path = "origin_off.rs"]
 mod origin;
 mod plan;
+mod refresh;
 mod relay;
 mod reply;
 mod service;
+mod stale;
 
 pub use body::{BodyError, CacheBody};
 pub use future::ResponseFuture;
 pub use layer::CacheLayer;
 pub(crate) use marks::Marks;
 pub use nested::CacheTtl;
+pub(crate) use refresh::Refreshes;
 pub use service::CacheService;
 
 use crate::entry::Meta;
 use crate::key::RequestKey;
+use crate::observe::{Event, Observer};
+use crate::policy::status::Exception;
 use crate::stamp::Scope;
-use crate::store::Moment;
+use crate::store::{Moment, Tier};
 use ::http::{HeaderMap, HeaderName, StatusCode};
 use fill::TakeOver;
 use plan::Plan;
@@ -84,6 +89,18 @@ impl ShownHead {
             meta: plan.meta,
         }
     }
+}
+
+/// Counts a hit of a tier; says whether it must be marked as an exception.
+#[inline]
+fn told(observer: &Observer, tier: Tier) -> Option<Exception> {
+    let (event, exception) = match tier {
+        Tier::Local => (Event::LocalHit, None),
+        Tier::Redis => (Event::RedisHit, None),
+        Tier::Fallback => (Event::FallbackHit, Some(Exception::Fallback)),
+    };
+    observer.count(event);
+    exception
 }
 
 /// The fetch of a key that is not known to vary, or of one of its variants, is one flight.

@@ -5,6 +5,7 @@
 //! says.
 
 use crate::cache::Cache;
+use crate::config::Stale;
 use crate::sync::{Arc, Mutex, lock};
 use http::Extensions;
 use std::time::Duration;
@@ -31,6 +32,7 @@ pub(super) struct Hints {
     pub(super) ttl: Option<Duration>,
     pub(super) override_ttl: Option<Duration>,
     pub(super) class: Option<Arc<str>>,
+    pub(super) stale: Stale,
 }
 
 impl Hints {
@@ -40,6 +42,7 @@ impl Hints {
             ttl: self.ttl.or(outer.ttl),
             override_ttl: self.override_ttl.or(outer.override_ttl),
             class: self.class.or_else(|| outer.class.clone()),
+            stale: self.stale.or(outer.stale),
         }
     }
 }

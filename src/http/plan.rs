@@ -21,6 +21,8 @@ pub(crate) struct Plan {
     pub(super) meta: Meta,
     /// Whether the stamp is known. Without one nothing is stored; followers are served.
     pub(super) stamped: bool,
+    /// Redis was left alone when the fetch began.
+    pub(super) outage: bool,
     pub(super) scopes: [Scope; 2],
     pub(super) status: StatusCode,
     /// End-to-end fields only.
@@ -74,7 +76,8 @@ impl Plan {
             headers: &self.headers,
             frames,
         });
-        if let Some(entry) = entry {
+        if let Some(mut entry) = entry {
+            entry.outage = self.outage;
             self.cache.marks.clear(self.place);
             self.cache
                 .store

@@ -4,39 +4,64 @@ use super::body::CacheBody;
 use crate::clock::Timestamp;
 use crate::entry::{Entry, put_age};
 use crate::policy::conditional::{head_of_304, not_modified};
-use crate::policy::status;
+use crate::policy::status::{self, Exception};
 use http::header::{CACHE_STATUS, CONTENT_LENGTH};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 
-/// The answer of a fresh entry. `conditional` holds the request's fields if it is a
+/// How a stored response is asked for. `conditional` holds the request's fields if it is a
 /// conditional one (RFC 9111 §4.3.2); `head`: without the body (RFC 9110 §9.3.2).
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Form<'a> {
+    pub(super) head: bool,
+    pub(super) conditional: Option<&'a HeaderMap>,
+}
+
+/// The answer of a stored entry; `exception`: it is not simply a fresh one.
 #[inline]
-pub(super) fn hit<B>(
+pub(super) fn stored<B>(
     entry: &Entry,
     now: Timestamp,
-    head: bool,
-    conditional: Option<&HeaderMap>,
+    form: Form<'_>,
+    exception: Option<Exception>,
 ) -> Response<CacheBody<B>> {
     let status = entry.status;
     let unmodified = |request: &HeaderMap| {
         status == StatusCode::OK && not_modified(request, entry.head(), Some(entry.meta.stored_at))
     };
-    let unmodified = conditional.is_some_and(unmodified);
+    let unmodified = form.conditional.is_some_and(unmodified);
     let mut headers = match unmodified {
         true => head_of_304(entry.head()),
         false => entry.head().clone(),
     };
-    let ttl = entry.meta.fresh_until.since(now) / 1000;
-    let (age, member) = status::hit(entry.meta.age(now), ttl, entry.upstream_status.as_ref());
+    let (age, member) = age_and_status(entry, now, exception);
     put_age(&mut headers, age, member);
     if unmodified {
         return response(StatusCode::NOT_MODIFIED, headers, CacheBody::empty());
     }
-    if head {
+    if form.head {
         let headers = with_length(headers, entry);
         return response(status, headers, CacheBody::empty());
     }
     response(status, headers, CacheBody::full(entry.body.clone()))
+}
+
+#[inline]
+fn age_and_status(
+    entry: &Entry,
+    now: Timestamp,
+    exception: Option<Exception>,
+) -> (HeaderValue, HeaderValue) {
+    let (age, upstream) = (entry.meta.age(now), entry.upstream_status.as_ref());
+    let ttl = entry.meta.fresh_until.since(now) / 1000;
+    match exception {
+        None => status::hit(age, ttl, upstream),
+        Some(exception) => {
+            let late = now.since(entry.meta.fresh_until).div_ceil(1000);
+            let left =
+                i64::try_from(ttl).unwrap_or(i64::MAX) - i64::try_from(late).unwrap_or(i64::MAX);
+            (age.into(), status::exceptional(exception, left, upstream))
+        }
+    }
 }
 
 /// A HEAD has no body to take the length from.

@@ -6,7 +6,8 @@ use super::find::answer;
 use super::future::ResponseFuture;
 use super::layer::Shared;
 use super::nested::{Note, leave_note};
-use super::reply;
+use super::reply::{self, Form};
+use super::told;
 use crate::observe::Event;
 use bytes::Buf;
 use http::{Request, Response};
@@ -33,7 +34,7 @@ impl<S> CacheService<S> {
 
 impl<S, ReqB, ResB> Service<Request<ReqB>> for CacheService<S>
 where
-    S: Service<Request<ReqB>, Response = Response<ResB>, Future: Send + 'static>
+    S: Service<Request<ReqB>, Response = Response<ResB>, Error: Send, Future: Send + 'static>
         + Clone
         + Send
         + 'static,
@@ -53,9 +54,12 @@ where
         let cache = &self.shared.cache.inner;
         match begin(&self.shared, &request) {
             Begin::Hit(hit) => {
-                cache.observer.count(Event::LocalHit);
-                let conditional = hit.conditional.then(|| request.headers());
-                let response = reply::hit(&hit.entry, hit.now, hit.head, conditional);
+                let form = Form {
+                    head: hit.head,
+                    conditional: hit.conditional.then(|| request.headers()),
+                };
+                let exception = told(&cache.observer, hit.tier);
+                let response = reply::stored(&hit.entry, hit.now, form, exception);
                 ResponseFuture::ready(Ok(response))
             }
             Begin::Ask(ask) if tokio::runtime::Handle::try_current().is_ok() => {

@@ -20,6 +20,12 @@ pub(crate) struct Directives {
     pub(crate) max_age: Option<u32>,
     pub(crate) s_maxage: Option<u32>,
     pub(crate) min_fresh: Option<u32>,
+    pub(crate) must_revalidate: bool,
+    pub(crate) proxy_revalidate: bool,
+    /// RFC 5861 §3.
+    pub(crate) stale_while_revalidate: Option<u32>,
+    /// RFC 5861 §4.
+    pub(crate) stale_if_error: Option<u32>,
 }
 
 /// §1.2.2: the largest number of seconds that must be told apart.
@@ -79,6 +85,14 @@ impl Directives {
             self.s_maxage.get_or_insert(seconds(argument));
         } else if is("min-fresh") {
             self.min_fresh.get_or_insert(seconds(argument));
+        } else if is("must-revalidate") {
+            self.must_revalidate = true;
+        } else if is("proxy-revalidate") {
+            self.proxy_revalidate = true;
+        } else if is("stale-while-revalidate") {
+            self.stale_while_revalidate.get_or_insert(seconds(argument));
+        } else if is("stale-if-error") {
+            self.stale_if_error.get_or_insert(seconds(argument));
         }
     }
 }
@@ -177,13 +191,22 @@ mod tests {
             f(&mut directives);
             directives
         };
-        let table: [(&str, Directives); 23] = [
+        let table: [(&str, Directives); 26] = [
             ("", of(|_| {})),
             (" , ,", of(|_| {})),
             ("max-age=60", of(|d| d.max_age = Some(60))),
             ("MAX-AGE=60", of(|d| d.max_age = Some(60))),
             ("max-age=\"60\"", of(|d| d.max_age = Some(60))),
             ("max-age = 60", of(|d| d.max_age = Some(60))),
+            ("Must-Revalidate", of(|d| d.must_revalidate = true)),
+            ("proxy-revalidate", of(|d| d.proxy_revalidate = true)),
+            (
+                "stale-while-revalidate=5, stale-if-error=x",
+                of(|d| {
+                    d.stale_while_revalidate = Some(5);
+                    d.stale_if_error = Some(0);
+                }),
+            ),
             ("max-age=060", of(|d| d.max_age = Some(60))),
             ("max-age=1, max-age=2", of(|d| d.max_age = Some(1))),
             ("max-age=99999999999", of(|d| d.max_age = Some(MAX_SECONDS))),

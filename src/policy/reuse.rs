@@ -4,7 +4,7 @@ use super::directives::Directives;
 use super::fields::Fields;
 use crate::clock::Timestamp;
 use crate::entry::Meta;
-use http::HeaderMap;
+use http::{HeaderMap, StatusCode};
 
 /// Whether requests may make the cache work harder.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,6 +32,11 @@ pub(crate) struct Demand {
 }
 
 impl Demand {
+    /// Asks for nothing newer than what is fresh.
+    fn is_plain(&self) -> bool {
+        !self.no_cache && self.max_age.is_none() && self.min_fresh == 0
+    }
+
     #[inline]
     pub(crate) fn of(headers: &HeaderMap, fields: &Fields<'_>, rule: ClientDirectives) -> Self {
         if !fields.directives {
@@ -59,6 +64,8 @@ impl Demand {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reuse {
     Fresh,
+    /// Its lifetime has passed, but it may answer while a newer one is fetched (RFC 5861 §3).
+    WhileRevalidate,
     /// Its lifetime has passed.
     Stale,
     /// The request asks for a newer one, or carries credentials and it is not for everybody.
@@ -73,7 +80,10 @@ pub(crate) fn reuse(meta: &Meta, demand: &Demand, guarded: bool, now: Timestamp)
     if guarded && !meta.public {
         Reuse::Unfit
     } else if !meta.is_fresh(now) {
-        Reuse::Stale
+        match demand.is_plain() && meta.is_stale_within(meta.stale.while_revalidate, now) {
+            true => Reuse::WhileRevalidate,
+            false => Reuse::Stale,
+        }
     } else if demand.no_cache
         || demand.max_age.is_some_and(too_old)
         || left < u64::from(demand.min_fresh) * 1000
@@ -84,9 +94,22 @@ pub(crate) fn reuse(meta: &Meta, demand: &Demand, guarded: bool, now: Timestamp)
     }
 }
 
+/// Whether a stale entry may answer because the handler has failed (RFC 5861 §4). What the
+/// request asks of a fresh one does not count then, but `no-cache` does.
+pub(crate) fn usable_on_error(meta: &Meta, demand: &Demand, guarded: bool, now: Timestamp) -> bool {
+    let shared = !guarded || meta.public;
+    shared && !demand.no_cache && meta.is_stale_within(meta.stale.if_error, now)
+}
+
+/// The failures of a handler in whose place a stale answer may be given (RFC 5861 §4).
+pub(crate) fn is_failure(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 500 | 502 | 503 | 504)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::entry::StaleWindows;
     use crate::key::KeyRules;
     use crate::policy::Credentials;
     use crate::stamp::Stamp;
@@ -101,6 +124,10 @@ mod tests {
             handler_ms: 0,
             age: 2,
             public,
+            stale: StaleWindows {
+                while_revalidate: 2,
+                if_error: 5,
+            },
         }
     }
 
@@ -115,7 +142,34 @@ mod tests {
     #[test]
     fn an_entry_is_fresh_until_its_lifetime_ends() {
         assert_eq!(at(19_999, "", ClientDirectives::Obey), Reuse::Fresh);
-        assert_eq!(at(20_000, "", ClientDirectives::Obey), Reuse::Stale);
+        let stale = Reuse::WhileRevalidate;
+        assert_eq!(at(20_000, "", ClientDirectives::Obey), stale);
+        assert_eq!(at(21_999, "", ClientDirectives::Obey), stale);
+        assert_eq!(at(22_000, "", ClientDirectives::Obey), Reuse::Stale);
+        let newer = "max-age=60";
+        assert_eq!(at(20_000, newer, ClientDirectives::Obey), Reuse::Stale);
+        assert_eq!(at(20_000, newer, ClientDirectives::Ignore), stale);
+    }
+
+    #[test]
+    fn a_failure_is_answered_with_what_is_stale_within_its_window() {
+        let usable = |meta: &Meta, guarded, ms| {
+            usable_on_error(meta, &Demand::default(), guarded, Timestamp(ms))
+        };
+        assert!(usable(&entry(false), false, 24_999));
+        assert!(!usable(&entry(false), false, 25_000));
+        assert!(!usable(&entry(false), true, 21_000));
+        assert!(usable(&entry(true), true, 21_000));
+        for (status, failed) in [
+            (500, true),
+            (502, true),
+            (503, true),
+            (504, true),
+            (501, false),
+        ] {
+            let status = StatusCode::from_u16(status).expect("a status");
+            assert_eq!(is_failure(status), failed, "{status}");
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! `Cache-Status` (RFC 9211), written for the members that this cache can have.
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, header::CACHE_STATUS};
+use http::{HeaderMap, HeaderValue, StatusCode, header::CACHE_STATUS};
 use std::fmt::Write;
 use std::sync::LazyLock;
 
@@ -100,6 +100,50 @@ pub(crate) fn hit(
     (age, status)
 }
 
+/// How an answer that is not simply fresh came to be given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exception {
+    /// Fresh, while Redis is left alone.
+    Fallback,
+    /// Stale, while a newer one is fetched.
+    WhileRevalidate,
+    /// Stale, for the handler failed: with this status, or with none.
+    IfError(Option<StatusCode>),
+}
+
+/// The member of an answer that is not simply fresh; a stale one was fresh until `left` seconds
+/// ago, a negative number (§2.5).
+pub(crate) fn exceptional(
+    exception: Exception,
+    left: i64,
+    upstream: Option<&HeaderValue>,
+) -> HeaderValue {
+    let mut status = upstream.map_or(String::new(), |line| {
+        format!("{}, ", String::from_utf8_lossy(line.as_bytes()))
+    });
+    let _ = match exception {
+        Exception::Fallback => write!(status, "{NAME}; hit; ttl={left}; detail=fallback"),
+        Exception::WhileRevalidate => {
+            write!(
+                status,
+                "{NAME}; hit; ttl={left}; detail=stale-while-revalidate"
+            )
+        }
+        Exception::IfError(Some(failed)) => write!(
+            status,
+            "{NAME}; fwd=stale; fwd-status={}; ttl={left}; detail=stale-if-error",
+            failed.as_u16()
+        ),
+        Exception::IfError(None) => {
+            write!(
+                status,
+                "{NAME}; fwd=stale; ttl={left}; detail=stale-if-error"
+            )
+        }
+    };
+    value(status.into())
+}
+
 fn hit_behind(age: u64, ttl: u64, upstream: &HeaderValue) -> (HeaderValue, HeaderValue) {
     let mut status = upstream.as_bytes().to_vec();
     status.extend_from_slice(format!(", {NAME}; hit; ttl={ttl}").as_bytes());
@@ -159,6 +203,23 @@ mod tests {
         let members = parse(&hit(1, 60, Some(&upstream)).1);
         assert_eq!(members[0].0, "origin");
         assert_eq!(members[1].0, NAME);
+    }
+
+    #[test]
+    fn exceptions_say_what_they_are() {
+        let failed = Exception::IfError(Some(StatusCode::BAD_GATEWAY));
+        for (exception, params) in [
+            (Exception::Fallback, &["hit", "ttl", "detail"][..]),
+            (Exception::WhileRevalidate, &["hit", "ttl", "detail"]),
+            (failed, &["fwd", "fwd-status", "ttl", "detail"]),
+            (Exception::IfError(None), &["fwd", "ttl", "detail"]),
+        ] {
+            let upstream = HeaderValue::from_static("origin; hit");
+            let members = parse(&exceptional(exception, -3, Some(&upstream)));
+            assert_eq!(members[0].0, "origin");
+            let keys: Vec<&str> = members[1].1.iter().map(|(key, _)| &**key).collect();
+            assert_eq!(keys, params, "{exception:?}");
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@ use super::directives::Directives;
 use super::ttl::{self, Ttls};
 use super::vary;
 use crate::clock::Timestamp;
+use crate::entry::StaleWindows;
 use http::header::{CONNECTION, CONTENT_RANGE, SET_COOKIE};
 use http::{HeaderMap, HeaderName, StatusCode};
 use std::time::Duration;
@@ -26,6 +27,7 @@ pub(crate) struct Storable {
     pub(crate) age: u32,
     pub(crate) public: bool,
     pub(crate) vary: Vec<HeaderName>,
+    pub(crate) stale: StaleWindows,
 }
 
 /// Why a response is not stored.
@@ -66,7 +68,27 @@ pub(crate) fn storable(head: &Head<'_>, ttls: &Ttls) -> Result<Storable, Refusal
         age,
         public,
         vary,
+        stale: stale_windows(&directives, ttls.stale),
     })
+}
+
+/// For how long it may be served stale: as its own fields say (RFC 5861), else as the settings
+/// do. Never where it must be validated first (RFC 9111 §4.2.4); `s-maxage` asks for that too
+/// (§5.2.2.10), but where a response names both, it names the exception.
+fn stale_windows(directives: &Directives, settings: StaleWindows) -> StaleWindows {
+    if directives.no_cache || directives.must_revalidate || directives.proxy_revalidate {
+        return StaleWindows::default();
+    }
+    let settings = match directives.s_maxage {
+        Some(_) => StaleWindows::default(),
+        None => settings,
+    };
+    StaleWindows {
+        while_revalidate: directives
+            .stale_while_revalidate
+            .unwrap_or(settings.while_revalidate),
+        if_error: directives.stale_if_error.unwrap_or(settings.if_error),
+    }
 }
 
 /// Fields that speak of one connection only.
@@ -132,6 +154,7 @@ mod tests {
             extension: Some(Duration::from_secs(9)),
             overriding: Some(Duration::from_secs(9)),
             fallback: Duration::from_secs(9),
+            stale: StaleWindows::default(),
         };
         assert!(verdict(&[], false, all).is_ok());
         for line in [
@@ -182,6 +205,38 @@ mod tests {
         };
         let aged = verdict(&[("age", "100")], false, setting);
         assert_eq!(aged.map(|s| s.fresh_for.as_secs()), Ok(9));
+    }
+
+    #[test]
+    fn stale_windows_are_the_responses_own_else_the_settings_and_never_past_must_revalidate() {
+        let ttls = Ttls {
+            fallback: Duration::from_secs(9),
+            stale: StaleWindows {
+                while_revalidate: 3,
+                if_error: 4,
+            },
+            ..Ttls::default()
+        };
+        let windows = |value| {
+            let stored = verdict(&[("cache-control", value)], false, ttls);
+            let stale = stored.expect("stored").stale;
+            (stale.while_revalidate, stale.if_error)
+        };
+        for (value, expected) in [
+            ("max-age=9", (3, 4)),
+            ("max-age=9, stale-while-revalidate=1", (1, 4)),
+            ("max-age=9, stale-if-error=0", (3, 0)),
+            ("s-maxage=9", (0, 0)),
+            ("s-maxage=9, stale-while-revalidate=5", (5, 0)),
+            ("max-age=9, must-revalidate", (0, 0)),
+            ("max-age=9, must-revalidate, stale-if-error=5", (0, 0)),
+            (
+                "max-age=9, proxy-revalidate, stale-while-revalidate=5",
+                (0, 0),
+            ),
+        ] {
+            assert_eq!(windows(value), expected, "{value}");
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use super::directives::{Directives, seconds};
 use super::storable::Head;
 use crate::clock::Timestamp;
+use crate::entry::StaleWindows;
 use http::header::{AGE, DATE, EXPIRES};
 use http::{HeaderMap, StatusCode};
 use std::time::Duration;
@@ -16,6 +17,8 @@ pub(crate) struct Ttls {
     pub(crate) overriding: Option<Duration>,
     /// `.ttl()` of a layer, else of the route, else of the class, else the default.
     pub(crate) fallback: Duration,
+    /// The stale windows of a layer, else of the route, else of the class, else the default.
+    pub(crate) stale: StaleWindows,
 }
 
 /// The longest lifetime (RFC 9111 §1.2.2).

@@ -87,11 +87,19 @@ impl Local {
         self.at(key, &[]).filter(|entry| entry.kind == Kind::Vary)
     }
 
-    /// Whether what stands in the place of `entry` was fetched later.
+    /// Whether what stands in the place of `entry` was fetched later. The stamps of an outage are
+    /// of another clock: then the time decides, and what Redis may know of goes before what it
+    /// will not.
     pub(crate) fn has_newer(&self, key: &RequestKey<'_>, entry: &Entry) -> bool {
-        let age = |entry: &Entry| (entry.meta.stamp, entry.meta.stored_at);
-        self.at(key, &entry.variant)
-            .is_some_and(|found| age(&found) > age(entry))
+        let newer = |found: Arc<Entry>| match (found.outage, entry.outage) {
+            (true, false) => false,
+            (false, true) => found.meta.stored_at > entry.meta.stored_at,
+            _ => {
+                let age = |entry: &Entry| (entry.meta.stamp, entry.meta.stored_at);
+                age(&found) > age(entry)
+            }
+        };
+        self.at(key, &entry.variant).is_some_and(newer)
     }
 
     pub(crate) fn insert(&self, key: &RequestKey<'_>, entry: Arc<Entry>) {
@@ -154,7 +162,7 @@ impl Hasher for AsIs {
 mod tests {
     use super::*;
     use crate::clock::Timestamp;
-    use crate::entry::{Draft, Meta, seal};
+    use crate::entry::{Draft, Meta, StaleWindows, seal};
     use crate::key::KeyRules;
     use crate::stamp::Stamp;
     use bytes::Bytes;
@@ -171,6 +179,7 @@ mod tests {
                 handler_ms: 0,
                 age: 0,
                 public: false,
+                stale: StaleWindows::default(),
             },
             status: StatusCode::OK,
             key: &key.to_bytes(),

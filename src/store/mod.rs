@@ -2,10 +2,13 @@
 //!
 //! Without Redis the local tier answers, judged by the stamps of this process. With Redis
 //! every hit is judged by the record of purges read in the same round trip, so that it is
-//! exact; a copy in the local tier then saves carrying the body, not the question.
+//! exact; a copy in the local tier then saves carrying the body, not the question. While Redis
+//! is left alone the local tier stands in, for a while.
 
 mod asked;
+mod fallback;
 mod local;
+mod moment;
 #[cfg(feature = "redis")]
 mod redis;
 #[cfg(not(feature = "redis"))]
@@ -14,10 +17,13 @@ mod redis;
 
 use asked::Asked;
 pub(crate) use local::{Found, Local};
-pub(crate) use redis::{Applied, Remote};
+use moment::Known;
+pub(crate) use moment::Moment;
+pub(crate) use redis::{Applied, Parts, Remote};
 use redis::{Get, Read, Write};
 
-use crate::clock::Timestamp;
+use crate::clock::{Clock, Timestamp};
+use crate::config::CacheConfig;
 use crate::entry::{Draft, Entry, Kind, seal, vary_record};
 use crate::error::Fault;
 use crate::key::{Names, Namespace, RequestKey};
@@ -26,6 +32,7 @@ use crate::stamp::{Scope, Stamp, Stamps};
 use http::{HeaderMap, HeaderName};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::runtime::Handle;
 
 /// Sets of `Vary` fields remembered for one key.
 const MAX_VARY_SETS: usize = 4;
@@ -39,6 +46,8 @@ pub(crate) struct Store {
     pub(crate) namespace: Namespace,
     stamps: Arc<Stamps>,
     soft_limit: Duration,
+    fallback_staleness: Duration,
+    clock: Clock,
     observer: Arc<Observer>,
 }
 
@@ -47,15 +56,8 @@ pub(crate) struct Store {
 pub(crate) enum Tier {
     Local,
     Redis,
-}
-
-/// A moment on the clock of purges, as known here.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Moment {
-    /// What a fill that starts now is stamped with; `None`: it must not be stored.
-    pub(crate) stamp: Option<Stamp>,
-    /// On the clock of this process alone.
-    own: Stamp,
+    /// The local one, while Redis is left alone.
+    Fallback,
 }
 
 /// What a lookup found.
@@ -69,29 +71,43 @@ pub(crate) struct Lookup {
 }
 
 impl Store {
-    pub(crate) fn new(
-        local: Local,
-        remote: Option<Remote>,
-        namespace: Namespace,
-        soft_limit: Duration,
-        (stamps, observer): (Arc<Stamps>, Arc<Observer>),
-    ) -> Self {
+    pub(crate) fn new(config: &CacheConfig, clock: Clock, observer: Arc<Observer>) -> Self {
+        let namespace = Namespace::new(&config.namespace, &config.version);
+        let stamps = Arc::new(Stamps::new(config.stamp_cells));
+        let remote = Remote::new(Parts {
+            config,
+            namespace: &namespace,
+            clock,
+            own: stamps.clone(),
+            observer: observer.clone(),
+        });
         Self {
-            local,
+            local: Local::new(config.local_bytes, config.max_body),
             remote,
             namespace,
             stamps,
-            soft_limit,
+            soft_limit: config.soft_limit,
+            fallback_staleness: config.fallback_staleness,
+            clock,
             observer,
         }
     }
 
-    /// What the local tier may answer without asking anybody: only without Redis.
+    /// What the local tier may answer without asking anybody: without Redis, or while Redis is
+    /// left alone.
     #[inline]
-    pub(crate) fn at_once(&self, key: &RequestKey<'_>, headers: &HeaderMap) -> Found {
-        if self.remote.is_some() {
-            return Found::Nothing;
+    pub(crate) fn at_once(&self, key: &RequestKey<'_>, headers: &HeaderMap) -> (Found, Tier) {
+        match &self.remote {
+            None => (self.find_valid(key, headers), Tier::Local),
+            Some(remote) if remote.is_left_alone() => {
+                (self.stand_in(remote, key, headers), Tier::Fallback)
+            }
+            Some(_) => (Found::Nothing, Tier::Local),
         }
+    }
+
+    #[inline]
+    fn find_valid(&self, key: &RequestKey<'_>, headers: &HeaderMap) -> Found {
         match self.local.find(key, headers) {
             Found::Entry(entry) if !self.valid_here(&entry) => {
                 self.local.remove(key, &entry);
@@ -104,9 +120,10 @@ impl Store {
     /// The moment of a request that looks nothing up, or found nothing locally.
     pub(crate) fn now_here(&self) -> Moment {
         let own = self.stamps.clock();
-        Moment {
-            stamp: self.remote.is_none().then_some(own),
-            own,
+        match &self.remote {
+            None => Moment::alone(own, own),
+            Some(remote) if remote.is_left_alone() => Moment::alone(own.max(remote.seen()), own),
+            Some(_) => Moment::unknown(own),
         }
     }
 
@@ -131,31 +148,27 @@ impl Store {
         names: impl FnOnce() -> Names,
     ) -> Lookup {
         let moment = self.now_here();
-        let Some(remote) = &self.remote else {
-            let found = self.at_once(key, headers);
-            return Lookup::local(found, moment);
-        };
-        if tokio::runtime::Handle::try_current().is_err() {
-            return Lookup::local(Found::Nothing, moment);
-        }
-        let asked = Asked {
-            store: self,
-            remote,
-            key,
-            headers,
-            names: names(),
+        let asked = match &self.remote {
+            Some(remote) if !moment.is_alone() && Handle::try_current().is_ok() => Asked {
+                store: self,
+                remote,
+                key,
+                headers,
+                names: names(),
+            },
+            _ => return Lookup::local(self.at_once(key, headers), moment),
         };
         let found = tokio::time::timeout(self.soft_limit, asked.lookup(moment)).await;
-        found
-            .unwrap_or(Err(Fault::Timeout))
-            .unwrap_or_else(|fault| {
-                self.observer.fault("lookup", fault);
-                Lookup {
-                    found: None,
-                    other_variants: false,
-                    moment,
-                }
-            })
+        let fault = match found.unwrap_or(Err(Fault::Timeout)) {
+            Ok(lookup) => return lookup,
+            Err(fault) => fault,
+        };
+        self.observer.fault("lookup", fault);
+        // Perhaps the last failure that was needed.
+        match self.now_here() {
+            now if now.is_alone() => Lookup::local(self.at_once(key, headers), now),
+            _ => Lookup::nothing(moment),
+        }
     }
 
     /// What another request has stored since `moment`'s lookup.
@@ -169,13 +182,32 @@ impl Store {
             return None;
         };
         let known = entry.verified().max(entry.meta.stamp);
-        let valid = match &self.remote {
-            None => self.valid_here(&entry),
-            Some(_) => {
-                moment.stamp.is_some_and(|clock| known >= clock) && self.unpurged_here(&entry)
+        let valid = match (&self.remote, moment.known) {
+            (None, _) => self.valid_here(&entry),
+            (Some(remote), Known::Alone(_)) => self.may_stand_in(remote, &entry),
+            (Some(_), Known::Redis(clock)) => {
+                !entry.outage && known >= clock && self.unpurged_here(&entry)
             }
+            (Some(_), Known::Nothing) => false,
         };
         valid.then_some(entry)
+    }
+
+    /// Whether a stale entry that was found a while ago is still valid.
+    pub(crate) async fn is_still_valid(&self, entry: &Entry) -> bool {
+        match &self.remote {
+            None => self.valid_here(entry),
+            Some(remote) if remote.is_left_alone() => self.may_stand_in(remote, entry),
+            Some(_) if entry.outage => false,
+            Some(remote) => {
+                let confirmed = async {
+                    let read = remote.read(&[]).await?;
+                    self.confirm(remote, entry, &read).await
+                };
+                let answer = tokio::time::timeout(self.soft_limit, confirmed).await;
+                matches!(answer, Ok(Ok(true)))
+            }
+        }
     }
 
     /// Whether what a leader fetched from `led` on may answer who asked at `asked`: no purge
@@ -189,12 +221,16 @@ impl Store {
         if !self.stamps.valid(scopes, led.own) {
             return false;
         }
-        match (&self.remote, led.stamp, asked.stamp) {
-            (None, ..) | (_, None, None) => true,
-            (_, Some(led), Some(asked)) if asked <= led => true,
-            (Some(_), None, Some(_)) => false,
+        let Some(remote) = &self.remote else {
+            return true;
+        };
+        match (led.known, asked.known) {
+            // Who asked knows of no purge but those of this process.
+            (_, Known::Alone(_)) | (Known::Nothing, Known::Nothing) => true,
+            (Known::Redis(led), Known::Redis(asked)) if asked <= led => true,
+            (Known::Alone(_) | Known::Nothing, _) => false,
             // It asked later, or nobody knows when.
-            (Some(remote), Some(led), _) => {
+            (Known::Redis(led), _) => {
                 let unpurged = self.unpurged_since(remote, scopes, led);
                 let answer = tokio::time::timeout(self.soft_limit, unpurged).await;
                 matches!(answer, Ok(Ok(true)))
@@ -225,18 +261,19 @@ impl Store {
         if !self.valid_locally(&entry) || self.local.has_newer(key, &entry) {
             return;
         }
-        let names = self.remote.as_ref().map(|_| self.namespace.names(key));
+        let remote = self.remote.as_ref().filter(|_| !entry.outage);
+        let names = remote.map(|_| self.namespace.names(key));
         if !vary.is_empty() {
             self.record_vary(key, &entry, vary, names.as_ref());
         }
         // Before it can be seen: Redis cannot have it yet.
-        entry.set_queued(self.remote.is_some());
+        entry.set_queued(remote.is_some());
         self.local.insert(key, entry.clone());
         // A purge marks its cells first: either it is seen here, or whoever finds the entry
         // sees it.
         if !self.valid_locally(&entry) {
             self.local.remove(key, &entry);
-        } else if let (Some(remote), Some(names)) = (&self.remote, names) {
+        } else if let (Some(remote), Some(names)) = (remote, names) {
             let name = self.name_of(&names, key, &entry);
             remote.write(Write::new(name, entry, ttl));
         } else {
@@ -248,6 +285,8 @@ impl Store {
     fn valid_locally(&self, entry: &Entry) -> bool {
         match &self.remote {
             None => self.valid_here(entry),
+            // A purge that waits for Redis covers what was fetched before it alone.
+            Some(_) if entry.outage => self.stamps.valid(&entry.scopes, entry.meta.stamp),
             Some(_) => self.unpurged_here(entry),
         }
     }
@@ -309,10 +348,12 @@ impl Store {
             headers: &HeaderMap::new(),
             frames: &[vary_record(&sets)],
         });
-        let Some(record) = record.map(Arc::new) else {
+        let Some(mut record) = record else {
             return;
         };
-        record.set_queued(self.remote.is_some());
+        record.outage = entry.outage;
+        let record = Arc::new(record);
+        record.set_queued(names.is_some());
         self.local.insert(key, record.clone());
         if let (Some(remote), Some(names)) = (&self.remote, names) {
             remote.write(Write::new(names.primary.clone(), record, VARY_TTL));
@@ -394,9 +435,9 @@ pub(crate) fn value_key(name: &str) -> RequestKey<'_> {
 }
 
 impl Lookup {
-    fn local(found: Found, moment: Moment) -> Self {
+    fn local((found, tier): (Found, Tier), moment: Moment) -> Self {
         let (found, other_variants) = match found {
-            Found::Entry(entry) => (Some((entry, Tier::Local)), false),
+            Found::Entry(entry) => (Some((entry, tier)), false),
             Found::OtherVariants => (None, true),
             Found::Nothing => (None, false),
         };
@@ -406,14 +447,9 @@ impl Lookup {
             moment,
         }
     }
-}
 
-impl Moment {
-    /// A fill that starts now bears the clock read with its lookup.
-    fn at(self, clock: Stamp) -> Self {
-        Self {
-            stamp: Some(clock),
-            ..self
-        }
+    /// Nothing was found, or asked.
+    pub(crate) fn nothing(moment: Moment) -> Self {
+        Self::local((Found::Nothing, Tier::Local), moment)
     }
 }

@@ -3,13 +3,18 @@
 //! Every operation here may fail, and says so with a [`Fault`]; nothing above waits longer
 //! than its own limit, and no fault becomes a caller's error.
 
+mod back_off;
+mod keeper;
 mod manager;
 mod purger;
 mod scripts;
+mod service;
 mod slots;
 mod writer;
 
-use crate::config::RedisConfig;
+use crate::breaker::{self, Circuit};
+use crate::clock::{Clock, Timestamp, instant};
+use crate::config::CacheConfig;
 use crate::entry::{Entry, HEADER_LEN};
 use crate::error::Fault;
 use crate::key::Namespace;
@@ -19,12 +24,13 @@ use ::redis::{Pipeline, Value};
 use bytes::Bytes;
 use purger::Purger;
 use scripts::{Purge, Scripts};
+use service::Client;
 use slots::Slots;
-use std::num::NonZeroUsize;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use writer::Writer;
 
@@ -39,10 +45,11 @@ pub(crate) struct Remote {
 }
 
 struct Shared {
-    slots: Slots,
+    slots: Arc<Slots>,
+    client: Client,
     scripts: Scripts,
     writer: Writer,
-    purger: Purger,
+    purger: Arc<Purger>,
     observer: Arc<Observer>,
     /// The key of the record of purges.
     stamps: String,
@@ -50,8 +57,21 @@ struct Shared {
     own: Arc<Stamps>,
     /// The highest clock seen.
     seen: AtomicU64,
+    /// When Redis last told its clock, counted from when it was asked.
+    contact: AtomicU64,
+    clock: Clock,
     wanted_cells: usize,
     timeout: Duration,
+    retry: bool,
+}
+
+/// What a [`Remote`] is made from.
+pub(crate) struct Parts<'a> {
+    pub(crate) config: &'a CacheConfig,
+    pub(crate) namespace: &'a Namespace,
+    pub(crate) clock: Clock,
+    pub(crate) own: Arc<Stamps>,
+    pub(crate) observer: Arc<Observer>,
 }
 
 /// What to read of one key.
@@ -91,30 +111,30 @@ impl Drop for Running {
 }
 
 impl Remote {
-    /// `None` only without the feature `redis`.
-    #[allow(
-        clippy::unnecessary_wraps,
-        reason = "without the feature there is none"
-    )]
-    pub(crate) fn new(
-        config: &RedisConfig,
-        namespace: &Namespace,
-        stamp_cells: usize,
-        (entries, bytes): (NonZeroUsize, usize),
-        (own, observer): (Arc<Stamps>, Arc<Observer>),
-    ) -> Option<Self> {
+    /// `None`: no Redis is configured.
+    pub(crate) fn new(parts: Parts<'_>) -> Option<Self> {
+        let redis = parts.config.redis.as_ref()?;
+        let woken = Arc::new(Notify::new());
+        let slots = Arc::new(Slots::new(redis, woken.clone()));
+        let purger = Arc::new(Purger::default());
+        let circuit = circuit(parts.config, (woken, purger.clone()), &parts.observer);
+        let (timeout, config) = (redis.socket_timeout, parts.config);
         Some(Self {
             shared: Arc::new(Shared {
-                slots: Slots::new(config),
+                client: Client::new(slots.clone(), timeout, circuit, parts.observer.clone()),
+                slots,
                 scripts: Scripts::new(),
-                writer: Writer::new(entries, bytes),
-                purger: Purger::default(),
-                observer,
-                stamps: namespace.name("{c}:stamps"),
-                own,
+                writer: Writer::new(config.write_queue, config.local_bytes),
+                purger,
+                observer: parts.observer,
+                stamps: parts.namespace.name("{c}:stamps"),
+                own: parts.own,
                 seen: AtomicU64::new(0),
-                wanted_cells: stamp_cells,
-                timeout: config.socket_timeout,
+                contact: AtomicU64::new(0),
+                clock: parts.clock,
+                wanted_cells: config.stamp_cells,
+                timeout,
+                retry: redis.retry_on_timeout,
             }),
             background: std::sync::Mutex::default(),
             running: Arc::default(),
@@ -136,7 +156,7 @@ impl Remote {
         );
         let with = |task| run(running.clone(), task);
         let tasks = vec![
-            tokio::spawn(with(Box::pin(async move { keeper.slots.keep().await }))),
+            tokio::spawn(with(Box::pin(keeper::run(keeper)))),
             tokio::spawn(with(Box::pin(writer::run(writer)))),
             tokio::spawn(with(Box::pin(purger::run(purger)))),
         ];
@@ -147,9 +167,35 @@ impl Remote {
         self.shared.slots.is_up()
     }
 
+    /// Connections that stand.
+    pub(crate) fn connections(&self) -> usize {
+        self.shared.slots.standing()
+    }
+
+    /// Whether Redis is left alone: nothing is to wait for it.
+    #[inline]
+    pub(crate) fn is_left_alone(&self) -> bool {
+        self.shared.client.circuit().rejects(instant())
+    }
+
+    /// The state of the circuit breaker.
+    pub(crate) fn breaker(&self) -> breaker::State {
+        self.shared.client.circuit().state().0
+    }
+
+    /// When Redis last told its clock.
+    pub(crate) fn contact(&self) -> Timestamp {
+        Timestamp(self.shared.contact.load(Ordering::Acquire))
+    }
+
     /// Entries queued for Redis or on their way there.
     pub(crate) fn queued(&self) -> usize {
         self.shared.writer.open()
+    }
+
+    /// Scopes of purges that are on their way.
+    pub(crate) fn queued_purges(&self) -> usize {
+        self.shared.purger.open()
     }
 
     /// The highest clock seen.
@@ -162,7 +208,7 @@ impl Remote {
     /// seen: then nothing stored before is valid.
     pub(crate) async fn read(&self, gets: &[Get]) -> Result<Read, Fault> {
         let shared = &*self.shared;
-        let seen = self.seen();
+        let (seen, asked) = (self.seen(), shared.clock.now());
         let mut pipe = Pipeline::with_capacity(gets.len() + 1);
         for get in gets {
             match get {
@@ -174,7 +220,7 @@ impl Remote {
             .arg(&shared.stamps)
             .arg(0)
             .arg(FIXED * 8 - 1);
-        let mut values = shared.pipeline(&pipe).await?.into_iter();
+        let mut values = shared.ask(pipe).await?.into_iter();
         let read = values.by_ref().take(gets.len()).map(bytes_of).collect();
         let record = values.next().and_then(bytes_of).unwrap_or_default();
         let record = match Record::read(&record) {
@@ -182,6 +228,7 @@ impl Remote {
             _ => shared.make_record().await?,
         };
         shared.saw(record.clock);
+        shared.contact.fetch_max(asked.0, Ordering::AcqRel);
         Ok(Read {
             values: read,
             clock: record.clock,
@@ -202,7 +249,7 @@ impl Remote {
             let at = scope.cell(read.cells) * 8;
             pipe.cmd("GETRANGE").arg(&shared.stamps).arg(at).arg(at + 7);
         }
-        let mut values = shared.pipeline(&pipe).await?.into_iter().map(bytes_of);
+        let mut values = shared.ask(pipe).await?.into_iter().map(bytes_of);
         let record = values.next().flatten().unwrap_or_default();
         let same = |record: &Record| record.cells == read.cells && record.clock >= read.clock;
         Record::read(&record).filter(same).ok_or(Fault::Foreign)?;
@@ -246,7 +293,7 @@ impl Remote {
     pub(crate) async fn delete(&self, name: &str) -> Result<(), Fault> {
         let mut pipe = Pipeline::with_capacity(1);
         pipe.cmd("UNLINK").arg(name);
-        match self.shared.pipeline(&pipe).await?.pop() {
+        match self.shared.ask(pipe).await?.pop() {
             Some(Value::ServerError(_)) => Err(Fault::Refused),
             _ => Ok(()),
         }
@@ -266,6 +313,7 @@ impl Remote {
             // Cancelled is how it ends.
             let _ = task.await;
         }
+        self.shared.client.abort();
         self.shared.slots.reset();
     }
 }
@@ -275,6 +323,7 @@ impl Drop for Remote {
         for task in crate::sync::lock(&self.background).drain(..) {
             task.abort();
         }
+        self.shared.client.abort();
     }
 }
 
@@ -283,24 +332,14 @@ impl Shared {
         self.seen.fetch_max(clock.0, Ordering::AcqRel);
     }
 
-    async fn pipeline(&self, pipe: &Pipeline) -> Result<Vec<Value>, Fault> {
-        let count = pipe.len();
-        self.bounded(async {
-            let mut connection = self.slots.connection().await?;
-            let sent = connection.send_packed_commands(pipe, 0, count).await;
-            sent.map_err(|error| scripts::fault(&error))
-        })
-        .await
-    }
-
-    /// One operation ends within the socket timeout, whatever part of it hangs.
-    async fn bounded<T>(&self, op: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
-        if tokio::runtime::Handle::try_current().is_err() {
-            return Err(Fault::Disconnected);
+    /// A read, or what may be repeated: tried once more if it timed out, where that is wanted.
+    /// A caller with a limit of its own is not kept longer: dropped, it tries no more.
+    async fn ask(&self, pipe: Pipeline) -> Result<Vec<Value>, Fault> {
+        let pipe = Arc::new(pipe);
+        match self.client.send(&pipe).await {
+            Err(Fault::Timeout) if self.retry => self.client.send(&pipe).await,
+            replies => replies,
         }
-        tokio::time::timeout(self.timeout, op)
-            .await
-            .unwrap_or(Err(Fault::Timeout))
     }
 
     /// Makes the record, if there is none or it is older than what was seen; then nothing
@@ -312,7 +351,7 @@ impl Shared {
             .arg(&self.stamps)
             .arg(0)
             .arg(FIXED * 8 - 1);
-        let record = self.pipeline(&pipe).await?.pop().and_then(bytes_of);
+        let record = self.ask(pipe).await?.pop().and_then(bytes_of);
         Record::read(&record.unwrap_or_default()).ok_or(Fault::Foreign)
     }
 
@@ -323,24 +362,43 @@ impl Shared {
             seen: Stamp(self.seen.load(Ordering::Acquire)),
             past,
         };
-        self.bounded(async {
-            let mut connection = self.slots.connection().await?;
-            let (stamps, cells) = (&self.stamps, self.wanted_cells);
-            self.scripts
-                .purge(&mut connection, stamps, cells, &purge)
-                .await
-        })
-        .await
-        .inspect(|n| self.saw(*n))
+        let call = self.scripts.purge(&self.stamps, self.wanted_cells, &purge);
+        let n = match call.run(&self.client).await {
+            Err(Fault::Timeout) if self.retry => call.run(&self.client).await?,
+            reply => reply?,
+        };
+        let n: u64 = ::redis::from_redis_value(n).map_err(|_| Fault::Refused)?;
+        self.saw(Stamp(n));
+        Ok(Stamp(n))
     }
 
     async fn store(&self, write: &Write) -> Result<(), Fault> {
-        self.bounded(async {
-            let mut connection = self.slots.connection().await?;
-            self.scripts.store(&mut connection, write).await
-        })
-        .await
+        match self.scripts.store(write).run(&self.client).await? {
+            Value::ServerError(_) => Err(Fault::Refused),
+            _ => Ok(()),
+        }
     }
+}
+
+/// The breaker in front of Redis: its changes are told, and wake whoever has to do with them.
+fn circuit(
+    config: &CacheConfig,
+    (keeper, purger): (Arc<Notify>, Arc<Purger>),
+    observer: &Arc<Observer>,
+) -> Arc<Circuit> {
+    let settings = breaker::Settings {
+        threshold: config.breaker.threshold(),
+        open_for: config.breaker.timeout,
+    };
+    let observer = observer.clone();
+    Circuit::new(settings, instant(), move |change| {
+        observer.circuit(change);
+        match change.to {
+            breaker::State::Open => keeper.notify_one(),
+            breaker::State::Closed => purger.wake(),
+            breaker::State::HalfOpen => {}
+        }
+    })
 }
 
 impl Record {

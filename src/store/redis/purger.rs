@@ -2,6 +2,7 @@
 //! leaves cannot cancel one, and repeated until Redis has taken them.
 
 use super::Shared;
+use super::back_off::BackOff;
 use crate::stamp::{Scope, Stamp};
 use crate::sync::lock;
 use std::sync::{Arc, Mutex};
@@ -69,9 +70,18 @@ impl Purger {
         }
     }
 
+    /// Redis answers again: what is queued need not wait any longer.
+    pub(super) fn wake(&self) {
+        self.arrived.notify_one();
+    }
+
     /// Whether a purge that Redis has not taken yet covers one of `scopes`.
     pub(super) fn covers(&self, scopes: &[Scope]) -> bool {
         *self.open.borrow() > 0 && lock(&self.queue).covers(scopes)
+    }
+
+    pub(super) fn open(&self) -> usize {
+        *self.open.borrow()
     }
 
     pub(super) async fn drained(&self) {
@@ -126,7 +136,7 @@ impl Queue {
 /// Purges what is queued, all at once, for ever.
 pub(super) async fn run(shared: Arc<Shared>) {
     let purger = &shared.purger;
-    let mut back_off = FIRST_BACK_OFF;
+    let mut back_off = BackOff::new(FIRST_BACK_OFF, LAST_BACK_OFF);
     purger.again();
     loop {
         let (scopes, past, callers) = purger.take();
@@ -136,7 +146,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
         }
         match shared.purge(&scopes, past).await {
             Ok(n) => {
-                back_off = FIRST_BACK_OFF;
+                back_off.reset();
                 // Before it is no longer pending: in between nothing would tell of it.
                 shared.own.learn(&scopes, n);
                 purger.done();
@@ -147,8 +157,8 @@ pub(super) async fn run(shared: Arc<Shared>) {
                 purger.again();
                 tell(callers, Applied::Queued);
                 // A new caller is not to wait for what is left of it.
-                let _ = tokio::time::timeout(back_off, purger.arrived.notified()).await;
-                back_off = (back_off * 2).min(LAST_BACK_OFF);
+                let wait = back_off.next();
+                let _ = tokio::time::timeout(wait, purger.arrived.notified()).await;
             }
         }
     }

@@ -1,11 +1,12 @@
 //! What runs inside Redis: storing and purging, each one atomic step.
 
 use super::Write;
+use super::service::Client;
 use crate::clock::millis;
 use crate::error::Fault;
 use crate::stamp::{FIXED, Scope, Stamp};
-use ::redis::aio::MultiplexedConnection;
-use ::redis::{ErrorKind, RedisError, Script, ServerErrorKind};
+use ::redis::{Pipeline, Script, Value};
+use std::sync::Arc;
 
 /// Keeps the newer of two envelopes, by stamp and then by time; numbers are compared as
 /// doubles, which hold microseconds exactly for some two hundred years.
@@ -92,67 +93,89 @@ pub(super) struct Purge<'a> {
 /// The longest lifetime of a key, in milliseconds: what a server takes is bounded.
 const LONGEST: u64 = (1 << 31) * 1000;
 
+/// One script, called by its hash; sent whole to a server that does not know it yet.
+struct Code {
+    text: &'static str,
+    hash: String,
+}
+
 pub(super) struct Scripts {
-    store: Script,
-    purge: Script,
+    store: Code,
+    purge: Code,
+}
+
+/// A script on one key.
+pub(super) struct Invocation<'a> {
+    code: &'a Code,
+    key: &'a str,
+    args: Vec<Vec<u8>>,
 }
 
 impl Scripts {
     pub(super) fn new() -> Self {
+        let code = |text| Code {
+            text,
+            hash: Script::new(text).get_hash().to_owned(),
+        };
         Self {
-            store: Script::new(STORE),
-            purge: Script::new(PURGE),
+            store: code(STORE),
+            purge: code(PURGE),
         }
     }
 
-    pub(super) async fn store(
-        &self,
-        connection: &mut MultiplexedConnection,
-        write: &Write,
-    ) -> Result<(), Fault> {
+    pub(super) fn store<'a>(&'a self, write: &'a Write) -> Invocation<'a> {
         let ttl = millis(write.ttl).clamp(1, LONGEST);
-        let mut call = self.store.key(&write.name);
-        call.arg(&write.entry.wire()[..]).arg(ttl);
-        let stored: Result<i64, _> = call.invoke_async(connection).await;
-        stored.map(drop).map_err(|error| fault(&error))
+        Invocation {
+            code: &self.store,
+            key: &write.name,
+            args: vec![write.entry.wire().to_vec(), ttl.to_string().into_bytes()],
+        }
     }
 
-    pub(super) async fn purge(
-        &self,
-        connection: &mut MultiplexedConnection,
-        stamps: &str,
+    pub(super) fn purge<'a>(
+        &'a self,
+        stamps: &'a str,
         cells: usize,
         purge: &Purge<'_>,
-    ) -> Result<Stamp, Fault> {
-        let mut call = self.purge.key(stamps);
-        call.arg(purge.seen.0)
-            .arg(purge.past.0)
-            .arg(cells)
-            .arg(FIXED);
-        for scope in purge.scopes {
-            call.arg(match scope {
-                Scope::Everything => -1,
-                Scope::Named(hash) => i64::from(*hash),
-            });
+    ) -> Invocation<'a> {
+        let scope = |scope: &Scope| match scope {
+            Scope::Everything => "-1".to_owned(),
+            Scope::Named(hash) => hash.to_string(),
+        };
+        let fixed = [
+            purge.seen.0.to_string(),
+            purge.past.0.to_string(),
+            cells.to_string(),
+            FIXED.to_string(),
+        ];
+        let args = fixed.into_iter().chain(purge.scopes.iter().map(scope));
+        Invocation {
+            code: &self.purge,
+            key: stamps,
+            args: args.map(String::into_bytes).collect(),
         }
-        let n: u64 = call
-            .invoke_async(connection)
-            .await
-            .map_err(|error| fault(&error))?;
-        Ok(Stamp(n))
     }
 }
 
-/// What kind of fault an error of the client is.
-pub(super) fn fault(error: &RedisError) -> Fault {
-    match error.kind() {
-        _ if error.is_timeout() => Fault::Timeout,
-        ErrorKind::Server(ServerErrorKind::BusyLoading | ServerErrorKind::MasterDown) => {
-            Fault::Disconnected
+impl Invocation<'_> {
+    /// The reply, an error of the script among them.
+    pub(super) async fn run(&self, client: &Client) -> Result<Value, Fault> {
+        match self.call(client, "EVALSHA", &self.code.hash).await? {
+            Value::ServerError(error) if error.code() == "NOSCRIPT" => {
+                self.call(client, "EVAL", self.code.text).await
+            }
+            value => Ok(value),
         }
-        ErrorKind::Server(_) | ErrorKind::Extension | ErrorKind::UnexpectedReturnType => {
-            Fault::Refused
-        }
-        _ => Fault::Broken,
+    }
+
+    async fn call(&self, client: &Client, name: &str, code: &str) -> Result<Value, Fault> {
+        let mut pipe = Pipeline::with_capacity(1);
+        pipe.cmd(name)
+            .arg(code)
+            .arg(1)
+            .arg(self.key)
+            .arg(&self.args);
+        let reply = client.send(&Arc::new(pipe)).await?.pop();
+        reply.ok_or(Fault::Broken)
     }
 }

@@ -5,13 +5,16 @@
 //! several keep a large reply from holding up the small ones behind it.
 
 use super::manager::{Connection, Manager};
+use super::service::fault;
 use crate::config::RedisConfig;
 use crate::error::Fault;
+use crate::sync::lock;
+use ::redis::RedisError;
 use ::redis::aio::MultiplexedConnection;
 use arc_swap::ArcSwapOption;
-use bb8_redis::bb8::{Pool, PooledConnection};
-use std::sync::Arc;
+use bb8_redis::bb8::{ErrorSink, Pool, PooledConnection, RunError};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
 
@@ -21,17 +24,30 @@ const MAX_SLOTS: u32 = 4;
 /// How long the pool is waited for; the breaker and the keeper's back-off stand in front.
 const POOL_WAIT: Duration = Duration::from_millis(250);
 
-const FIRST_BACK_OFF: Duration = Duration::from_millis(50);
-const LAST_BACK_OFF: Duration = Duration::from_secs(5);
-
 type Held = PooledConnection<'static, Manager>;
 
 pub(super) struct Slots {
     held: Box<[ArcSwapOption<Held>]>,
     next: AtomicUsize,
     state: watch::Sender<State>,
-    broke: Arc<Notify>,
+    /// Told when a connection breaks, and when the keeper is to look for another reason.
+    woken: Arc<Notify>,
+    refusal: Refusal,
     config: RedisConfig,
+}
+
+/// Why connecting failed last: the pool itself says only that there is no connection.
+#[derive(Clone, Debug, Default)]
+struct Refusal(Arc<Mutex<Option<Fault>>>);
+
+impl ErrorSink<RedisError> for Refusal {
+    fn sink(&self, error: RedisError) {
+        *lock(&self.0) = Some(fault(&error));
+    }
+
+    fn boxed_clone(&self) -> Box<dyn ErrorSink<RedisError>> {
+        Box::new(self.clone())
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,24 +55,33 @@ enum State {
     /// Nothing is known yet: worth waiting for.
     Connecting,
     Up,
-    /// Connecting failed; the next try is some way off.
-    Down,
+    /// Connecting failed, and how; the next try is some way off.
+    Down(Fault),
 }
 
 impl Slots {
-    pub(super) fn new(config: &RedisConfig) -> Self {
+    pub(super) fn new(config: &RedisConfig, woken: Arc<Notify>) -> Self {
         let slots = config.max_connections.clamp(1, MAX_SLOTS);
         Self {
             held: (0..slots).map(|_| ArcSwapOption::empty()).collect(),
             next: AtomicUsize::new(0),
             state: watch::Sender::new(State::Connecting),
-            broke: Arc::default(),
+            woken,
+            refusal: Refusal::default(),
             config: config.clone(),
         }
     }
 
     pub(super) fn is_up(&self) -> bool {
         *self.state.borrow() == State::Up
+    }
+
+    /// Connections that stand.
+    pub(super) fn standing(&self) -> usize {
+        let stands = |held: &&ArcSwapOption<Held>| {
+            held.load().as_ref().is_some_and(|held| !held.is_broken())
+        };
+        self.held.iter().filter(stands).count()
     }
 
     /// Lets go of all connections.
@@ -73,8 +98,11 @@ impl Slots {
         }
         let mut state = self.state.subscribe();
         let known = state.wait_for(|state| *state != State::Connecting).await;
-        known.map_err(|_| Fault::Disconnected)?;
-        self.pick().ok_or(Fault::Disconnected)
+        let known = *known.map_err(|_| Fault::Disconnected)?;
+        match known {
+            State::Down(fault) => Err(fault),
+            _ => self.pick().ok_or(Fault::Disconnected),
+        }
     }
 
     fn pick(&self) -> Option<MultiplexedConnection> {
@@ -86,30 +114,20 @@ impl Slots {
         })
     }
 
-    /// Fills the slots and keeps them filled, for ever.
-    pub(super) async fn keep(&self) {
-        let pool = Pool::builder()
+    pub(super) fn pool(&self) -> Pool<Manager> {
+        Pool::builder()
             .max_size(self.config.max_connections)
             .connection_timeout(POOL_WAIT)
             .test_on_check_out(false)
             .retry_connection(false)
             .max_lifetime(None)
             .idle_timeout(None)
-            .build_unchecked(Manager::new(&self.config, self.broke.clone()));
-        let mut back_off = FIRST_BACK_OFF;
-        loop {
-            if self.fill(&pool).await {
-                back_off = FIRST_BACK_OFF;
-                self.watch().await;
-            } else {
-                tokio::time::sleep(back_off).await;
-                back_off = (back_off * 2).min(LAST_BACK_OFF);
-            }
-        }
+            .error_sink(self.refusal.boxed_clone())
+            .build_unchecked(Manager::new(&self.config, self.woken.clone()))
     }
 
     /// Replaces what is empty or broken. Whether all slots stand.
-    async fn fill(&self, pool: &Pool<Manager>) -> bool {
+    pub(super) async fn fill(&self, pool: &Pool<Manager>) -> bool {
         for slot in &self.held {
             if slot.load().as_ref().is_some_and(|held| !held.is_broken()) {
                 continue;
@@ -121,9 +139,8 @@ impl Slots {
                     self.enter(State::Up);
                 }
                 Err(error) => {
-                    tracing::debug!(%error, "cannot connect to redis");
                     if self.pick().is_none() {
-                        self.enter(State::Down);
+                        self.enter(State::Down(self.why(&error)));
                     }
                     return false;
                 }
@@ -132,41 +149,50 @@ impl Slots {
         true
     }
 
+    /// One line for each change: not for each try.
     fn enter(&self, new: State) {
         let old = self.state.send_replace(new);
         match new {
             State::Up if old != State::Up => tracing::info!("redis is connected"),
-            State::Down if old != State::Down => {
-                tracing::warn!("redis cannot be reached; requests go to their handlers");
+            State::Down(fault) if !matches!(old, State::Down(_)) => {
+                tracing::warn!(%fault, "redis cannot be reached");
             }
             _ => {}
         }
     }
 
-    /// Until a connection breaks, be it found by the client or by a probe.
-    async fn watch(&self) {
-        let broke = self.broke.notified();
-        if tokio::time::timeout(self.config.health_check_interval, broke)
-            .await
-            .is_err()
-        {
-            self.probe().await;
-        }
+    /// Until a connection breaks or somebody wakes the keeper; false: the time for a health
+    /// check has come.
+    pub(super) async fn woken(&self) -> bool {
+        let woken = self.woken.notified();
+        let limit = self.config.health_check_interval;
+        tokio::time::timeout(limit, woken).await.is_ok()
     }
 
-    /// A connection that hangs gives no sign of its own.
-    async fn probe(&self) {
+    /// Gives up the connections that do not answer a PING within `limit`: one that hangs gives
+    /// no sign of its own. Whether all answer.
+    pub(super) async fn probe(&self, limit: Duration) -> bool {
+        let mut all = true;
         for slot in &self.held {
             let Some(held) = slot.load_full() else {
+                all = false;
                 continue;
             };
             let mut handle = held.handle.clone();
             let ping = ::redis::cmd("PING");
             let ping = ping.query_async::<()>(&mut handle);
-            match tokio::time::timeout(self.config.socket_timeout, ping).await {
-                Ok(Ok(())) => {}
-                _ => held.give_up(),
+            if !matches!(tokio::time::timeout(limit, ping).await, Ok(Ok(()))) {
+                held.give_up();
+                all = false;
             }
+        }
+        all
+    }
+
+    fn why(&self, error: &RunError<RedisError>) -> Fault {
+        match error {
+            RunError::User(error) => fault(error),
+            RunError::TimedOut => lock(&self.refusal.0).take().unwrap_or(Fault::Timeout),
         }
     }
 }

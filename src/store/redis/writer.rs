@@ -2,6 +2,7 @@
 
 use super::Shared;
 use crate::entry::Entry;
+use crate::error::Fault;
 use crate::observe::{Event, Observer};
 use crate::sync::lock;
 use std::collections::VecDeque;
@@ -123,6 +124,7 @@ async fn store(open: Open) {
     let shared = &open.shared;
     match shared.store(&open.write).await {
         Ok(()) => shared.observer.count(Event::Stored),
+        Err(Fault::LeftAlone) => shared.observer.count(Event::WriteDropped),
         Err(fault) => shared.observer.fault("store", fault),
     }
 }

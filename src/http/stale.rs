@@ -1,0 +1,38 @@
+//! A stale answer in place of a failure (RFC 5861 §4).
+
+use super::ask::Ask;
+use super::body::CacheBody;
+use super::reply;
+use crate::cache::Inner;
+use crate::entry::Entry;
+use crate::observe::Event;
+use crate::policy::reuse::usable_on_error;
+use crate::policy::status::Exception;
+use crate::store::Lookup;
+use http::{Response, StatusCode};
+use std::sync::Arc;
+
+/// What a lookup found that may answer if the handler fails.
+pub(super) fn candidate(cache: &Inner, ask: &Ask, lookup: &Lookup) -> Option<Arc<Entry>> {
+    let (entry, _) = lookup.found.as_ref()?;
+    let now = cache.clock.now();
+    usable_on_error(&entry.meta, &ask.demand, ask.guarded, now).then(|| entry.clone())
+}
+
+/// The answer of a candidate, if it is still within its window and no purge has come since it
+/// was found.
+pub(super) async fn stand_in<B>(
+    cache: &Inner,
+    ask: &Ask,
+    entry: &Entry,
+    failed: Option<StatusCode>,
+) -> Option<Response<CacheBody<B>>> {
+    let now = cache.clock.now();
+    let usable = usable_on_error(&entry.meta, &ask.demand, ask.guarded, now);
+    if !usable || !cache.store.is_still_valid(entry).await {
+        return None;
+    }
+    cache.observer.count(Event::StaleIfError);
+    let exception = Some(Exception::IfError(failed));
+    Some(reply::stored(entry, now, ask.form(), exception))
+}

@@ -1,0 +1,159 @@
+//! [`Stats`]: what a cache does, in figures.
+
+use crate::breaker::State;
+use crate::cache::Inner;
+use crate::clock::wall;
+use crate::error::Fault;
+use crate::observe::Event;
+use crate::store::Remote;
+use std::fmt;
+use std::time::SystemTime;
+
+/// How a cache works at the moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Mode {
+    /// Redis is used; the local tier saves carrying bodies.
+    Redis,
+    /// Local memory only: no Redis is configured.
+    Local,
+    /// Redis is left alone: local memory and the handlers answer.
+    Fallback,
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Redis => "redis",
+            Self::Local => "local",
+            Self::Fallback => "fallback",
+        })
+    }
+}
+
+/// The state of the circuit breaker in front of Redis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BreakerState {
+    /// Redis is used.
+    Closed,
+    /// Redis is left alone.
+    Open,
+    /// Redis is tried, by one operation at a time.
+    HalfOpen,
+    /// Switched off, or no Redis is configured.
+    Off,
+}
+
+/// Figures of one process; counts since its start.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Stats {
+    /// How the cache works.
+    pub mode: Mode,
+    /// Why Redis is left alone; `None` in the other modes.
+    pub reason: Option<Fault>,
+    /// Since when the cache works in this mode.
+    pub since: SystemTime,
+    /// The state of the circuit breaker.
+    pub breaker: BreakerState,
+    /// What went wrong last with Redis, since the start.
+    pub last_fault: Option<Fault>,
+    /// Whether a connection to Redis stands.
+    pub connected: bool,
+    /// Connections to Redis that stand.
+    pub connections: usize,
+    /// The upper bound of connections: `max_connections`; 0 without Redis.
+    pub max_connections: usize,
+    /// Entries in the local tier.
+    pub local_entries: usize,
+    /// Their bytes, about: keys, heads and bodies.
+    pub local_bytes: u64,
+    /// Entries queued for Redis or on their way there.
+    pub queued_writes: usize,
+    /// Scopes of purges that Redis has not taken yet.
+    pub queued_purges: usize,
+    /// Runs of handlers that may be shared, right now.
+    pub fetches_under_way: usize,
+    /// Stale entries that are being fetched anew in the background, right now.
+    pub refreshes_under_way: usize,
+    /// Answers from the local tier, without Redis.
+    pub local_hits: u64,
+    /// Answers that Redis confirmed.
+    pub redis_hits: u64,
+    /// Answers from the local tier while Redis was left alone.
+    pub fallback_hits: u64,
+    /// Stale answers given while a newer one was fetched.
+    pub stale_while_revalidate: u64,
+    /// Stale answers given in place of a failure.
+    pub stale_if_error: u64,
+    /// Requests that ran the handler.
+    pub misses: u64,
+    /// Requests that were not for the cache.
+    pub passed: u64,
+    /// Requests answered by another's run of the handler.
+    pub coalesced: u64,
+    /// Entries stored: in Redis, where it is configured and used.
+    pub stored: u64,
+    /// Purges.
+    pub purges: u64,
+    /// Entries that found the write queue full, or Redis left alone.
+    pub dropped_writes: u64,
+    /// Faults of Redis. Each was a miss and no more.
+    pub faults: u64,
+}
+
+impl Stats {
+    pub(crate) fn of(inner: &Inner) -> Self {
+        let (observer, remote) = (&inner.observer, inner.store.remote.as_ref());
+        let (local_entries, local_bytes) = inner.store.local.size();
+        let total = |event| observer.total(event);
+        let (breaker, health) = (breaker(inner, remote), observer.health());
+        let redis = inner.config.redis.as_ref().filter(|_| remote.is_some());
+        Self {
+            mode: match (remote, breaker) {
+                (None, _) => Mode::Local,
+                (Some(_), BreakerState::Open | BreakerState::HalfOpen) => Mode::Fallback,
+                (Some(_), BreakerState::Closed | BreakerState::Off) => Mode::Redis,
+            },
+            reason: health.reason,
+            since: wall(health.since),
+            breaker,
+            last_fault: health.last_fault,
+            connected: remote.is_some_and(Remote::is_connected),
+            connections: remote.map_or(0, Remote::connections),
+            max_connections: redis
+                .and_then(|redis| usize::try_from(redis.max_connections).ok())
+                .unwrap_or(0),
+            local_entries,
+            local_bytes,
+            queued_writes: remote.map_or(0, Remote::queued),
+            queued_purges: remote.map_or(0, Remote::queued_purges),
+            fetches_under_way: inner.flights.len(),
+            refreshes_under_way: inner.refreshes.len(),
+            local_hits: total(Event::LocalHit),
+            redis_hits: total(Event::RedisHit),
+            fallback_hits: total(Event::FallbackHit),
+            stale_while_revalidate: total(Event::StaleWhileRevalidate),
+            stale_if_error: total(Event::StaleIfError),
+            misses: total(Event::Miss),
+            passed: total(Event::Passed),
+            coalesced: total(Event::Coalesced),
+            stored: total(Event::Stored),
+            purges: total(Event::Purge),
+            dropped_writes: total(Event::WriteDropped),
+            faults: total(Event::Fault),
+        }
+    }
+}
+
+fn breaker(inner: &Inner, remote: Option<&Remote>) -> BreakerState {
+    let Some(remote) = remote.filter(|_| inner.config.breaker.enabled) else {
+        return BreakerState::Off;
+    };
+    match remote.breaker() {
+        State::Closed => BreakerState::Closed,
+        State::Open => BreakerState::Open,
+        State::HalfOpen => BreakerState::HalfOpen,
+    }
+}

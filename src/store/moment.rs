@@ -1,0 +1,52 @@
+//! A moment on the clock of purges, as known here.
+
+use crate::stamp::Stamp;
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Moment {
+    pub(super) known: Known,
+    /// On the clock of this process alone.
+    pub(super) own: Stamp,
+}
+
+/// What the clock of purges was.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Known {
+    /// As read from Redis.
+    Redis(Stamp),
+    /// As this process counts: no Redis is configured, or it is left alone.
+    Alone(Stamp),
+    /// Redis did not say.
+    Nothing,
+}
+
+impl Moment {
+    pub(super) fn alone(clock: Stamp, own: Stamp) -> Self {
+        let known = Known::Alone(clock);
+        Self { known, own }
+    }
+
+    pub(super) fn unknown(own: Stamp) -> Self {
+        let known = Known::Nothing;
+        Self { known, own }
+    }
+
+    /// A fill that starts now bears the clock read with its lookup.
+    pub(super) fn at(self, clock: Stamp) -> Self {
+        let known = Known::Redis(clock);
+        Self { known, ..self }
+    }
+
+    /// What a fill that starts now is stamped with; `None`: it must not be stored.
+    pub(crate) fn stamp(&self) -> Option<Stamp> {
+        match self.known {
+            Known::Redis(clock) | Known::Alone(clock) => Some(clock),
+            Known::Nothing => None,
+        }
+    }
+
+    /// Whether this process counted by itself.
+    pub(crate) fn is_alone(&self) -> bool {
+        matches!(self.known, Known::Alone(_))
+    }
+}
