@@ -7,6 +7,7 @@
 //! | `REDIS_URL` | none: local memory | `redis://[[user]:password@]host[:port][/db]` |
 //! | `DEMO_DATA` | `neuralblitz-demo` among the temporary files | the folder of the states, shared by all instances |
 //! | `NB_CACHE` | `on` | `off`: the same API without the layer |
+//! | `NB_CACHE__NEAR_CACHE` | `false` | `true`: hits in local memory without asking Redis, as long as purges of the others are heard of |
 
 use axum::body::Bytes;
 use axum::extract::{Path, State};
@@ -100,7 +101,12 @@ fn config() -> Result<Option<CacheConfig>, String> {
         Some(url) => builder.redis_url(&url),
         None => builder,
     };
-    let config = builder.build();
+    let near = match variable("NB_CACHE__NEAR_CACHE")?.as_deref() {
+        None | Some("false") => false,
+        Some("true") => true,
+        Some(_) => return Err("NB_CACHE__NEAR_CACHE: must be true or false".into()),
+    };
+    let config = builder.near_cache(near).build();
     config.map(Some).map_err(|e| format!("REDIS_URL: {e}"))
 }
 

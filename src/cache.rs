@@ -10,7 +10,7 @@ use crate::stats::Stats;
 use crate::store::Store;
 use crate::sync::lock;
 use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 /// How long [`Cache::shutdown`] waits for what is queued.
@@ -24,6 +24,20 @@ const PUBLIC_FOR: Duration = Duration::from_hours(1);
 #[derive(Clone)]
 pub struct Cache {
     pub(crate) inner: Arc<Inner>,
+    /// `None`: one that background tasks hold, and that keeps nothing alive.
+    #[expect(dead_code, reason = "it is there to be dropped")]
+    handle: Option<Arc<Handle>>,
+}
+
+/// Ends what runs in the background with the last handle.
+struct Handle(Weak<Inner>);
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        if let Some(inner) = self.0.upgrade() {
+            inner.refreshes.abort();
+        }
+    }
 }
 
 pub(crate) struct Inner {
@@ -47,19 +61,19 @@ impl Cache {
     #[must_use]
     pub fn new(config: CacheConfig) -> Self {
         let (observer, clock) = (Arc::new(Observer::default()), Clock::start());
-        let cache = Self {
-            inner: Arc::new(Inner {
-                clock,
-                store: Store::new(&config, clock, observer.clone()),
-                flights: Flights::new(),
-                refreshes: Refreshes::default(),
-                marks: Marks::new(config.hit_for_miss),
-                public: Marks::new(PUBLIC_FOR),
-                observer,
-                uri_rules: Mutex::default(),
-                config,
-            }),
-        };
+        let inner = Arc::new(Inner {
+            clock,
+            store: Store::new(&config, clock, observer.clone()),
+            flights: Flights::new(),
+            refreshes: Refreshes::default(),
+            marks: Marks::new(config.hit_for_miss),
+            public: Marks::new(PUBLIC_FOR),
+            observer,
+            uri_rules: Mutex::default(),
+            config,
+        });
+        let handle = Some(Arc::new(Handle(Arc::downgrade(&inner))));
+        let cache = Self { inner, handle };
         cache.inner.know_rules(&cache.inner.config.key);
         cache.start();
         cache
@@ -71,6 +85,14 @@ impl Cache {
         CacheLayer::of(self.clone())
     }
 
+    /// The same cache, held by one of its tasks: it ends with the last handle all the same.
+    pub(crate) fn held_by_task(&self) -> Self {
+        Self {
+            inner: self.inner.clone(),
+            handle: None,
+        }
+    }
+
     /// Starts the background tasks in the current runtime, if they do not run. Without one
     /// it does nothing.
     pub fn start(&self) {
@@ -80,7 +102,7 @@ impl Cache {
     /// Waits until what is queued for Redis has been written, at most 5 s, then ends the
     /// background tasks and closes the connections. A later request starts them again.
     pub async fn shutdown(&self) {
-        self.inner.refreshes.abort();
+        self.inner.refreshes.shutdown().await;
         if let Some(remote) = &self.inner.store.remote
             && tokio::runtime::Handle::try_current().is_ok()
         {

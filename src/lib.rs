@@ -68,8 +68,10 @@ mod values;
 pub use cache::Cache;
 pub use config::{CacheConfig, CacheConfigBuilder, RedisConfig, Route};
 pub use error::{CacheError, CacheErrorKind, ConfigError, ConfigErrorKind, Fault};
-pub use http::{BodyError, CacheBody, CacheLayer, CacheService, CacheTtl, ResponseFuture};
+pub use http::{
+    BodyError, CacheBody, CacheLayer, CacheService, CacheTags, CacheTtl, ResponseFuture,
+};
 pub use key::{KeyRules, RequestView};
 pub use policy::{ClientDirectives, Credentials};
-pub use purge::Purged;
+pub use purge::{Purge, Purged};
 pub use stats::{BreakerState, Mode, Stats};

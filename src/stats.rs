@@ -61,6 +61,8 @@ pub struct Stats {
     pub last_fault: Option<Fault>,
     /// Whether a connection to Redis stands.
     pub connected: bool,
+    /// Whether all purges of other instances are heard of right now.
+    pub coherent: bool,
     /// Connections to Redis that stand.
     pub connections: usize,
     /// The upper bound of connections: `max_connections`; 0 without Redis.
@@ -121,6 +123,7 @@ impl Stats {
             breaker,
             last_fault: health.last_fault,
             connected: remote.is_some_and(Remote::is_connected),
+            coherent: inner.store.is_coherent(),
             connections: remote.map_or(0, Remote::connections),
             max_connections: redis
                 .and_then(|redis| usize::try_from(redis.max_connections).ok())

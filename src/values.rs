@@ -3,6 +3,7 @@
 use crate::cache::Cache;
 use crate::entry::{Draft, Entry, Kind, Meta, StaleWindows, seal};
 use crate::error::{CacheError, CacheErrorKind};
+use crate::key::prefix_scope;
 use crate::purge::Purged;
 use crate::stamp::Scope;
 use crate::store::{Applied, value_key};
@@ -25,7 +26,9 @@ impl Cache {
         self.start();
         let lookup = self.inner.store.lookup_value(name).await;
         let now = self.inner.clock.now();
-        let fresh = lookup.found.filter(|(entry, _)| entry.meta.is_fresh(now));
+        let fresh = lookup
+            .found
+            .filter(|(entry, _)| entry.facts().is_fresh(now));
         Ok(fresh.and_then(|(entry, _)| rmp_serde::from_slice(&entry.body).ok()))
     }
 
@@ -65,7 +68,7 @@ impl Cache {
         let unavailable = || CacheError::new(CacheErrorKind::Unavailable);
         // What was set before is purged first: so sets follow each other by stamps, not by the
         // clocks of their processes.
-        let Applied::At(stamp) = self.inner.store.purge(&[value_scope(name)]).await else {
+        let Applied::At(stamp) = self.inner.store.purge(&value_scope(name).into()).await else {
             return Err(unavailable());
         };
         let now = self.inner.clock.now();
@@ -94,13 +97,13 @@ impl Cache {
     /// [`CacheErrorKind::InvalidKey`]: the key is empty or names a record of the cache.
     pub async fn delete(&self, key: &str) -> Result<Purged, CacheError> {
         let name = self.value_name(key)?;
-        let purged = self.purge(&[value_scope(name)]).await;
+        let purged = self.give(&value_scope(name).into()).await;
         self.inner.store.remove_value(name).await;
         Ok(purged)
     }
 
     /// The key without the namespace, if it is not one of the cache's own.
-    fn value_name<'a>(&self, key: &'a str) -> Result<&'a str, CacheError> {
+    pub(crate) fn value_name<'a>(&self, key: &'a str) -> Result<&'a str, CacheError> {
         let name = self.inner.store.namespace.strip(key).unwrap_or(key);
         let reserved =
             name.is_empty() || name.starts_with("api_response:") || name.starts_with('{');
@@ -111,8 +114,14 @@ impl Cache {
     }
 }
 
-fn value_scope(name: &str) -> Scope {
+pub(crate) fn value_scope(name: &str) -> Scope {
     Scope::named("value", name)
+}
+
+/// The value's own, and that of all whose names begin alike.
+fn scopes(name: &str) -> Vec<Scope> {
+    let prefix = name.split_once(':').map(|(prefix, _)| prefix_scope(prefix));
+    [value_scope(name)].into_iter().chain(prefix).collect()
 }
 
 fn value_entry(name: &str, meta: Meta, body: Bytes) -> Option<Entry> {
@@ -123,7 +132,7 @@ fn value_entry(name: &str, meta: Meta, body: Bytes) -> Option<Entry> {
         key: &value_key(name).to_bytes(),
         variant: &[],
         label: name,
-        scopes: &[value_scope(name)],
+        scopes: &scopes(name),
         tags: &[],
         headers: &HeaderMap::new(),
         frames: &[body],

@@ -237,10 +237,17 @@ async fn one_late_reply(retry: bool) -> Answer {
                 .socket_timeout(Duration::from_millis(200))
                 .retry_on_timeout(retry),
         )
+        // Nothing else is asked that could come late in its place.
+        .coherence_bound(Duration::from_hours(1))
         .soft_limit(Duration::from_secs(5)));
     near.get("/x").await;
     written(&near).await;
     assert!(near.get("/x").await.is_hit());
+    until("all connections stand", async || {
+        let stats = near.cache.stats();
+        stats.connections == 4 && stats.coherent
+    })
+    .await;
     proxy.delay_once(Duration::from_secs(3));
     near.get("/x").await
 }

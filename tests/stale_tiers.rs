@@ -197,7 +197,7 @@ async fn a_failure_after_a_purge_by_the_same_instance_goes_out() {
 }
 
 #[tokio::test]
-async fn a_hundred_requests_run_a_failing_handler_once() {
+async fn a_failure_is_answered_with_what_another_instance_stored() {
     let (_redis, a, b) = pair().await;
     a.app.get().await;
     a.app.idle().await;
@@ -206,19 +206,19 @@ async fn a_hundred_requests_run_a_failing_handler_once() {
     b.fail(true);
     let open = async {
         b.app.running(1).await;
-        until("all have looked", async || {
-            settle().await;
-            b.app.cache.stats().fetches_under_way == 1
-        })
-        .await;
         b.let_go();
     };
-    let (answers, ()) = tokio::join!(join_all((0..100).map(|_| b.app.get())), open);
+    let (answers, ()) = tokio::join!(join_all((0..50).map(|_| b.app.get())), open);
     for answer in &answers {
         assert!(stands_in(answer), "{}", answer.cache());
         assert_eq!(answer.text(), "a 0");
     }
     assert_eq!(b.app.cache.stats().fetches_under_way, 0);
+    b.fail(false);
+    let fresh = b.app.get().await;
+    assert_eq!(fresh.cache(), "neuralblitz-cache; fwd=stale; stored");
+    b.app.idle().await;
+    assert_eq!(a.app.get().await.text(), fresh.text());
 }
 
 /// One instance that has an entry of its own, and Redis killed.
@@ -272,8 +272,8 @@ async fn in_fallback_a_failure_after_a_purge_goes_out() {
     assert!(answer.is_err());
 }
 
-/// FAILS: what is fetched in an outage never takes the place of what came before it, so that
-/// the handler runs for every request once the entry has grown stale.
+/// What was fetched in an outage once never took the place of what came before it, so that the
+/// handler ran for every request once the entry had grown stale.
 #[tokio::test]
 async fn in_fallback_a_stale_entry_is_refreshed_once() {
     let (_redis, a) = in_fallback().await;
@@ -289,7 +289,6 @@ async fn in_fallback_a_stale_entry_is_refreshed_once() {
     assert_eq!(a.app.runs(), runs + 1);
 }
 
-/// FAILS: the same of what was purged in an outage.
 #[tokio::test]
 async fn in_fallback_what_was_purged_is_fetched_once() {
     let (_redis, a) = in_fallback().await;

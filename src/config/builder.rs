@@ -49,6 +49,9 @@ impl Default for CacheConfigBuilder {
                 write_queue: NonZeroUsize::new(1024).unwrap_or(NonZeroUsize::MIN),
                 stamp_cells: 65_536,
                 etag: true,
+                strip_tags: false,
+                near_cache: false,
+                coherence_bound: Duration::from_secs(1),
                 client_directives: ClientDirectives::default(),
                 key: KeyRules::default(),
                 credentials: Credentials::default(),
@@ -262,6 +265,29 @@ impl CacheConfigBuilder {
     /// body. Default: true.
     pub fn etag(mut self, make: bool) -> Self {
         self.config.etag = make;
+        self
+    }
+
+    /// Whether `Cache-Tag` and `Surrogate-Key` are taken out of responses. Default: false.
+    pub fn strip_tags(mut self, strip: bool) -> Self {
+        self.config.strip_tags = strip;
+        self
+    }
+
+    /// Whether the local tier answers without asking Redis, as long as purges of other
+    /// instances are heard of. Such an answer may be older than a purge by as long as word of it
+    /// takes, at most by [`coherence_bound`](Self::coherence_bound). Default: false: every hit is
+    /// confirmed by Redis.
+    pub fn near_cache(mut self, near: bool) -> Self {
+        self.config.near_cache = near;
+        self
+    }
+
+    /// How long the local tier is trusted after Redis was last heard of, counted from when it
+    /// was asked; it is asked three times as often. Only for [`near_cache`](Self::near_cache).
+    /// Default: 1 s.
+    pub fn coherence_bound(mut self, bound: Duration) -> Self {
+        self.config.coherence_bound = bound;
         self
     }
 

@@ -2,6 +2,7 @@
 
 use super::CacheConfigBuilder;
 use crate::error::{ConfigError, ConfigErrorKind};
+use std::time::Duration;
 
 impl CacheConfigBuilder {
     pub(super) fn check_sizes(&self) -> Result<(), ConfigError> {
@@ -15,6 +16,11 @@ impl CacheConfigBuilder {
                 "less than 4 GiB",
             ),
             ("soft_limit", !config.soft_limit.is_zero(), "more than zero"),
+            (
+                "coherence_bound",
+                config.coherence_bound >= Duration::from_millis(30),
+                "30 ms or more",
+            ),
             (
                 "coalesce_timeout",
                 !config.coalesce_timeout.is_zero(),
@@ -78,7 +84,6 @@ impl CacheConfigBuilder {
 mod tests {
     use super::super::{CacheConfig, RedisConfig, Route};
     use super::*;
-    use std::time::Duration;
 
     #[test]
     fn defaults_are_those_of_the_specification() {

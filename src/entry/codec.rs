@@ -15,10 +15,10 @@ const MAGIC: [u8; 4] = *b"NBCE";
 const VERSION: u8 = 2;
 
 /// Where the checksum stands, the last field of the header.
-const CHECKSUM: usize = 88;
+const CHECKSUM: usize = 96;
 
 /// Where the lengths of the parts stand.
-const LENGTHS: usize = 60;
+const LENGTHS: usize = 68;
 
 /// Bytes of the fixed part. The stamp is at 8, `stored_at` at 16: the store script reads
 /// both.
@@ -57,10 +57,13 @@ pub(crate) fn seal(draft: &Draft<'_>) -> Option<Entry> {
         head,
         scopes: draft.scopes.into(),
         key: sections.key,
+        label: sections.label,
         variant: sections.variant,
         vary: read_vary(draft.kind, &sections.body),
         body: sections.body,
         verified: AtomicU64::new(draft.meta.stamp.0),
+        epoch: AtomicU64::new(0),
+        stale_since: AtomicU64::new(u64::MAX),
         queued: AtomicBool::new(false),
         outage: false,
         wire,
@@ -85,10 +88,13 @@ pub(crate) fn decode(wire: Bytes) -> Option<Entry> {
         head,
         scopes: read_scopes(&sections.scopes),
         key: sections.key,
+        label: sections.label,
         variant: sections.variant,
         vary: read_vary(kind, &sections.body),
         body: sections.body,
         verified: AtomicU64::new(meta.stamp.0),
+        epoch: AtomicU64::new(0),
+        stale_since: AtomicU64::new(u64::MAX),
         queued: AtomicBool::new(false),
         outage: false,
         wire,
@@ -145,8 +151,8 @@ fn put_header(wire: &mut BytesMut, draft: &Draft<'_>, lengths: &[usize; 7]) -> O
     wire.put_u32(meta.handler_ms);
     wire.put_u32(meta.age);
     wire.put_u32(if meta.public { PUBLIC } else { 0 });
-    wire.put_u32(meta.stale.while_revalidate);
-    wire.put_u32(meta.stale.if_error);
+    wire.put_u64(meta.stale.while_revalidate);
+    wire.put_u64(meta.stale.if_error);
     for len in lengths {
         wire.put_u32(u32::try_from(*len).ok()?);
     }
@@ -165,8 +171,8 @@ fn read_meta(header: &[u8]) -> Option<Meta> {
         age: rest.get_u32(),
         public: rest.get_u32() & PUBLIC != 0,
         stale: StaleWindows {
-            while_revalidate: rest.get_u32(),
-            if_error: rest.get_u32(),
+            while_revalidate: rest.get_u64(),
+            if_error: rest.get_u64(),
         },
     })
 }
@@ -199,6 +205,7 @@ pub(crate) fn put_checksum(wire: &mut [u8]) {
 struct Sections {
     key: Bytes,
     variant: Bytes,
+    label: Bytes,
     scopes: Bytes,
     head: Bytes,
     body: Bytes,
@@ -216,11 +223,12 @@ impl Sections {
             let len = lengths.get_u32() as usize;
             (len <= rest.len()).then(|| rest.split_to(len))
         };
-        let (key, variant, _label) = (next()?, next()?, next()?);
+        let (key, variant, label) = (next()?, next()?, next()?);
         let (scopes, _tags, head, body) = (next()?, next()?, next()?, next()?);
         rest.is_empty().then_some(Self {
             key,
             variant,
+            label,
             scopes,
             head,
             body,

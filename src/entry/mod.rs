@@ -43,18 +43,18 @@ pub(crate) struct Meta {
     pub(crate) stale: StaleWindows,
 }
 
-/// For how many seconds past its lifetime a response may still be served (RFC 5861).
+/// For how many milliseconds past its lifetime a response may still be served (RFC 5861).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct StaleWindows {
     /// While one request fetches a newer one.
-    pub(crate) while_revalidate: u32,
+    pub(crate) while_revalidate: u64,
     /// Where the handler fails.
-    pub(crate) if_error: u32,
+    pub(crate) if_error: u64,
 }
 
 impl StaleWindows {
     pub(crate) fn longest(self) -> Duration {
-        Duration::from_secs(self.while_revalidate.max(self.if_error).into())
+        Duration::from_millis(self.while_revalidate.max(self.if_error))
     }
 }
 
@@ -63,9 +63,9 @@ impl Meta {
         now < self.fresh_until
     }
 
-    /// Whether it is stale by less than `window` seconds.
-    pub(crate) fn is_stale_within(&self, window: u32, now: Timestamp) -> bool {
-        !self.is_fresh(now) && now.since(self.fresh_until) < u64::from(window) * 1000
+    /// Whether it is stale by less than `window` milliseconds.
+    pub(crate) fn is_stale_within(&self, window: u64, now: Timestamp) -> bool {
+        !self.is_fresh(now) && now.since(self.fresh_until) < window
     }
 
     /// RFC 9111 §4.2.3, in seconds: how old it was when it came, and how long it has been
@@ -83,6 +83,8 @@ pub(crate) struct Entry {
     pub(crate) status: StatusCode,
     pub(crate) scopes: Box<[Scope]>,
     pub(crate) key: Bytes,
+    /// Method, authority and URI of a response; the name of a value.
+    label: Bytes,
     pub(crate) variant: Bytes,
     pub(crate) body: Bytes,
     /// `Cache-Status` members of caches further up, to be put before ours.
@@ -91,6 +93,10 @@ pub(crate) struct Entry {
     pub(crate) vary: Box<[Vec<HeaderName>]>,
     wire: Bytes,
     verified: AtomicU64,
+    /// The epoch in which it was last found valid by what this process knows.
+    epoch: AtomicU64,
+    /// Since when it is stale by a soft purge, in milliseconds.
+    stale_since: AtomicU64,
     queued: AtomicBool,
     /// Fetched while Redis was left alone: bears a stamp of this process, and stays here.
     pub(crate) outage: bool,
@@ -123,6 +129,39 @@ impl Entry {
     /// Notes that nothing up to `clock` purged it.
     pub(crate) fn verify(&self, clock: Stamp) {
         self.verified.fetch_max(clock.0, Ordering::AcqRel);
+    }
+
+    #[inline]
+    pub(crate) fn is_valid_in(&self, epoch: u64) -> bool {
+        self.epoch.load(Ordering::Acquire) == epoch
+    }
+
+    pub(crate) fn valid_in(&self, epoch: u64) {
+        self.epoch.store(epoch, Ordering::Release);
+    }
+
+    /// Softly purged: stale from then on.
+    pub(crate) fn soften(&self, at: Timestamp) {
+        self.stale_since.fetch_min(at.0, Ordering::AcqRel);
+    }
+
+    /// What decides how it may be used now.
+    #[inline]
+    pub(crate) fn facts(&self) -> Meta {
+        let since = Timestamp(self.stale_since.load(Ordering::Acquire));
+        Meta {
+            fresh_until: self.meta.fresh_until.min(since),
+            ..self.meta
+        }
+    }
+
+    /// `authority/path?query` of a response.
+    pub(crate) fn uri(&self) -> Option<&str> {
+        let label = std::str::from_utf8(&self.label).ok()?;
+        match self.kind {
+            Kind::Response => label.strip_prefix("GET "),
+            Kind::Vary | Kind::Value => None,
+        }
     }
 
     /// Whether its write to Redis is still to come: until then this process alone has it.

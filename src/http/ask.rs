@@ -107,17 +107,17 @@ fn admitted<B: Body>(shared: &Shared, request: &Request<B>, depth: u8) -> Option
     }
     let demand = Demand::of(headers, &fields, cache.config.client_directives);
     let head = method == Method::HEAD;
-    if let (Found::Entry(entry), tier) = cache.store.at_once(&key, headers) {
-        let now = cache.clock.now();
-        if reuse(&entry.meta, &demand, guarded, now) == Reuse::Fresh {
-            return Some(Begin::Hit(Hit {
-                entry,
-                tier,
-                now,
-                head,
-                conditional: fields.conditional,
-            }));
-        }
+    let now = cache.clock.now();
+    if let (Found::Entry(entry), tier) = cache.store.at_once(&key, headers, now)
+        && reuse(&entry.facts(), &demand, guarded, now) == Reuse::Fresh
+    {
+        return Some(Begin::Hit(Hit {
+            entry,
+            tier,
+            now,
+            head,
+            conditional: fields.conditional,
+        }));
     }
     Some(Begin::Ask(Box::new(Ask {
         place: cache.store.local.place(&key, &[]),

@@ -93,6 +93,30 @@ impl<B> CacheBody<B> {
     }
 }
 
+impl<B> CacheBody<B>
+where
+    B: Body<Data: Buf> + Send + 'static,
+{
+    /// Drives what may be stored to its end, as if somebody read it; false: it goes on.
+    pub(super) fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        let (Kind::Lead { lead }, mut more) = (&mut self.kind, true) else {
+            return Poll::Ready(true);
+        };
+        if let Some(follow) = &mut lead.reader {
+            more = matches!(ready!(follow.reader.poll_next(cx)), Some(Ok(_)));
+        } else {
+            match ready!(lead.source.poll_frame(cx)) {
+                Driven::Here(frame) => more = matches!(frame, Some(Ok(_))),
+                Driven::Elsewhere(None) => more = false,
+                Driven::Elsewhere(Some(reader)) => {
+                    lead.reader = Some(Follow { reader, left: None });
+                }
+            }
+        }
+        Poll::Ready(!more)
+    }
+}
+
 type Polled = Poll<Option<Result<Frame<Bytes>, BodyError>>>;
 
 impl Follow {

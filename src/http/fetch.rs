@@ -8,26 +8,25 @@ use super::layer::Shared;
 use super::nested::{CacheTtl, Hints, Note, leave_note};
 use super::plan::Plan;
 use super::relay::Relay;
-use super::{Shown, ShownHead, reply, stale};
+use super::{Shown, ShownHead, reply, stale, tags};
 use crate::cache::Inner;
-use crate::clock::Timestamp;
-use crate::config::Stale;
+use crate::clock::{Timestamp, millis};
+use crate::config::{API_RESPONSE, Stale};
 use crate::entry::{Meta, StaleWindows};
 use crate::flight::Lead;
-use crate::key::{uri_scopes, variant_bytes};
+use crate::key::{class_scope, prefix_scope, tag_scope, uri_scopes, variant_bytes};
 use crate::policy::conditional::not_modified;
 use crate::policy::reuse::is_failure;
 use crate::policy::status::{self, Fate};
 use crate::policy::storable::{Head, Refusal, Storable, storable, strip_hop_by_hop};
 use crate::policy::ttl::Ttls;
-use crate::stamp::Stamp;
+use crate::stamp::{Scope, Stamp};
 use bytes::Buf;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, ETAG, IF_MODIFIED_SINCE, IF_NONE_MATCH};
 use http::{HeaderValue, Request, Response, StatusCode, response::Parts};
 use hyper::body::Body;
 use sha2::Sha256;
 use std::sync::Arc;
-use std::time::Duration;
 use tower::Service;
 use tower::util::ServiceExt;
 
@@ -47,8 +46,8 @@ struct Arrived {
     now: Timestamp,
     /// The client has it already, as the condition that was kept from the handler says.
     unmodified: bool,
-    /// What the layers further in say; `None`: one of them caches by itself.
-    inner: Option<Hints>,
+    /// What all layers say; `None`: one further in caches by itself.
+    hints: Option<Hints>,
 }
 
 impl Fetch<'_> {
@@ -82,6 +81,7 @@ impl Fetch<'_> {
         let (parts, body) = answer?.into_parts();
         let now = self.cache().clock.now();
         let unmodified = asks_whole
+            && !self.background
             && self.ask.conditional
             && parts.status == StatusCode::OK
             && not_modified(&self.ask.headers, &parts.headers, None);
@@ -90,7 +90,7 @@ impl Fetch<'_> {
             began,
             now,
             unmodified,
-            inner: note.read(),
+            hints: note.read().map(|hints| hints.or(&self.shared.hints)),
         };
         Ok(self.receive(arrived, body))
     }
@@ -115,8 +115,8 @@ impl Fetch<'_> {
             place,
             ..
         } = self.ask;
-        let marked = || !self.background && self.cache().marks.is_set(*place, now);
-        !guarded && !head && !demand.no_store && !marked()
+        let marked = || self.cache().marks.is_set(*place, now);
+        !head && !demand.no_store && (self.background || (!guarded && !marked()))
     }
 
     fn cache(&self) -> &Arc<Inner> {
@@ -139,15 +139,12 @@ impl Fetch<'_> {
     /// Whether, and for how long, the response is stored.
     fn decide<B: Body>(&self, arrived: &Arrived, body: &B) -> Result<Storable, Refusal> {
         let Arrived {
-            parts, now, inner, ..
+            parts, now, hints, ..
         } = arrived;
-        let hints = inner
-            .clone()
-            .ok_or(Refusal::Forbidden)?
-            .or(&self.shared.hints);
+        let hints = hints.as_ref().ok_or(Refusal::Forbidden)?;
         let config = &self.cache().config;
         let route = config.routes.find(&self.ask.key.path);
-        let class = hints.class.as_deref().or_else(|| route?.class.as_deref());
+        let class = self.class(hints);
         let ttls = Ttls {
             extension: parts.extensions.get().map(|CacheTtl(ttl)| *ttl),
             overriding: hints.override_ttl.or_else(|| route?.override_ttl),
@@ -168,7 +165,18 @@ impl Fetch<'_> {
             guarded: self.ask.guarded,
             now: *now,
         };
+        if self.background && is_failure(parts.status) {
+            // It must not take the place of what would have stood in for it.
+            return Err(Refusal::Failed);
+        }
         let storable = storable(&head, &ttls)?;
+        if hints.tagging.of(parts).is_none() {
+            tracing::warn!(
+                path = &*self.ask.key.path,
+                "not stored: too many tags, or one too long"
+            );
+            return Err(Refusal::Forbidden);
+        }
         let unfit = self.ask.head
             || self.ask.demand.no_store
             || is_endless(parts)
@@ -177,6 +185,24 @@ impl Fetch<'_> {
             true => Err(Refusal::Forbidden),
             false => Ok(storable),
         }
+    }
+
+    fn class<'a>(&'a self, hints: &'a Hints) -> Option<&'a str> {
+        let route = self.cache().config.routes.find(&self.ask.key.path);
+        let of_route = || route?.class.as_deref();
+        hints.class.as_deref().or_else(of_route)
+    }
+
+    /// The scopes by which the response can be purged: its URI, all responses, its class, its
+    /// tags.
+    fn scopes(&self, hints: &Hints, tags: &[String]) -> Box<[Scope]> {
+        let class = self.class(hints).unwrap_or(API_RESPONSE);
+        let common = [prefix_scope(API_RESPONSE), class_scope(class)];
+        uri_scopes(&self.ask.key)
+            .into_iter()
+            .chain(common)
+            .chain(tags.iter().map(|tag| tag_scope(tag)))
+            .collect()
     }
 
     /// Nothing will be stored: a failure hands the fetch on, anything else sets all free.
@@ -199,9 +225,20 @@ impl Fetch<'_> {
         if mark {
             self.cache().marks.set(*place, arrived.now);
         }
+        if mark && self.background {
+            self.supersede();
+        }
         if let Some(lead) = lead {
             lead.release();
         }
+    }
+
+    /// What was fetched anew may not be stored: nor may what it was to take the place of be
+    /// served any longer.
+    fn supersede(&self) {
+        let [exact, _] = uri_scopes(&self.ask.key);
+        // Under way at once; nobody waits for it.
+        drop(self.shared.cache.give(&exact.into()));
     }
 
     /// The head goes out now; the body is copied as it passes.
@@ -226,8 +263,7 @@ impl Fetch<'_> {
         let source = Source::new(fill);
         let lead = self.turn.lead.take();
         // Whoever waits already is not to lose the fetch with the leader's client.
-        let drive =
-            self.background || arrived.unmodified || lead.as_ref().is_some_and(Lead::is_followed);
+        let drive = arrived.unmodified || lead.as_ref().is_some_and(Lead::is_followed);
         if let Some(lead) = lead {
             source.land(|| lead.publish(Shown::new(shown, source.clone())));
         }
@@ -244,6 +280,11 @@ impl Fetch<'_> {
         let mut headers = arrived.parts.headers.clone();
         strip_hop_by_hop(&mut headers);
         let config = &self.cache().config;
+        if config.strip_tags {
+            tags::strip(&mut headers);
+        }
+        let hints = arrived.hints.clone().unwrap_or_default();
+        let tags = hints.tagging.of(&arrived.parts).unwrap_or_default();
         let make_etag = config.etag && !headers.contains_key(ETAG);
         let fresh_until = arrived.now.after(storable.fresh_for);
         let stamp = self.turn.moment.stamp();
@@ -263,7 +304,8 @@ impl Fetch<'_> {
             },
             stamped: stamp.is_some(),
             outage: self.cache().store.remote.is_some() && self.turn.moment.is_alone(),
-            scopes: uri_scopes(&self.ask.key),
+            scopes: self.scopes(&hints, &tags),
+            tags,
             status: arrived.parts.status,
             headers,
             variant: variant_bytes(&storable.vary, &self.ask.headers),
@@ -282,6 +324,9 @@ impl Fetch<'_> {
         body: impl FnOnce() -> CacheBody<B>,
     ) -> Response<CacheBody<B>> {
         let mut parts = arrived.parts;
+        if self.cache().config.strip_tags {
+            tags::strip(&mut parts.headers);
+        }
         let member = status::forwarded(self.turn.reason, fate);
         status::append(&mut parts.headers, member);
         if arrived.unmodified {
@@ -292,12 +337,9 @@ impl Fetch<'_> {
 }
 
 fn windows(stale: Stale) -> StaleWindows {
-    let seconds = |window: Option<Duration>| {
-        u32::try_from(window.unwrap_or_default().as_secs()).unwrap_or(u32::MAX)
-    };
     StaleWindows {
-        while_revalidate: seconds(stale.while_revalidate),
-        if_error: seconds(stale.if_error),
+        while_revalidate: millis(stale.while_revalidate.unwrap_or_default()),
+        if_error: millis(stale.if_error.unwrap_or_default()),
     }
 }
 

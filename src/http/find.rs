@@ -54,9 +54,8 @@ where
     match way.find().await {
         Step::Answer(response) => Ok(response),
         Step::Stale(response, turn) => {
-            let cache = shared.cache.inner.clone();
-            let refresh = refresh(shared, handler, request, ask, turn);
-            cache.refreshes.spawn(refresh);
+            let refresh = refresh(shared.held_by_task(), handler, request, ask, turn);
+            shared.cache.inner.refreshes.spawn(refresh);
             Ok(response)
         }
         Step::Fetch(turn) => {
@@ -203,7 +202,7 @@ impl Way<'_> {
     fn use_found<B>(&self, lookup: &Lookup, vary: &[HeaderName]) -> Option<Step<B>> {
         let (entry, tier) = lookup.found.as_ref()?;
         let now = self.cache.clock.now();
-        match reuse(&entry.meta, &self.ask.demand, self.ask.guarded, now) {
+        match reuse(&entry.facts(), &self.ask.demand, self.ask.guarded, now) {
             Reuse::Fresh => {
                 let exception = told(&self.cache.observer, *tier);
                 let response = reply::stored(entry, now, self.ask.form(), exception);
@@ -272,7 +271,7 @@ impl Way<'_> {
         let now = self.cache.clock.now();
         match &lookup.found {
             _ if self.ask.guarded => Forwarded::Bypass,
-            Some((entry, _)) if entry.meta.is_fresh(now) => Forwarded::Request,
+            Some((entry, _)) if entry.facts().is_fresh(now) => Forwarded::Request,
             Some(_) => Forwarded::Stale,
             None if lookup.other_variants => Forwarded::VaryMiss,
             None => Forwarded::UriMiss,
@@ -330,7 +329,7 @@ impl Way<'_> {
         let Ask { key, headers, .. } = self.ask;
         let entry = self.cache.store.recheck(key, headers, moment)?;
         let now = self.cache.clock.now();
-        if reuse(&entry.meta, &self.ask.demand, self.ask.guarded, now) != Reuse::Fresh {
+        if reuse(&entry.facts(), &self.ask.demand, self.ask.guarded, now) != Reuse::Fresh {
             return None;
         }
         let tier = match moment.is_alone() && self.cache.store.remote.is_some() {
@@ -351,7 +350,7 @@ impl Way<'_> {
         let now = self.cache.clock.now();
         let fit = reuse(&head.meta, &self.ask.demand, self.ask.guarded, now) == Reuse::Fresh;
         let store = &self.cache.store;
-        if !fit || !store.covers_asker(&head.scopes, &head.led, moment).await {
+        if !fit || !store.covers_asker(head, &head.led, moment).await {
             return Waited::Useless;
         }
         shown.take_over();

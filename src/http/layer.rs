@@ -17,7 +17,7 @@ type BypassFn = dyn Fn(&RequestView<'_>) -> bool + Send + Sync;
 ///
 /// Several layers of one cache may be nested. The outermost stores; an inner one that has
 /// only [`ttl`](Self::ttl), [`override_ttl`](Self::override_ttl), [`class`](Self::class) or
-/// stale windows hands these outward. An inner one with [`key`](Self::key), [`bypass`](Self::bypass) or
+/// stale windows or tags hands these outward. An inner one with [`key`](Self::key), [`bypass`](Self::bypass) or
 /// [`credentials`](Self::credentials) of its own caches by itself, and the outer does not
 /// store what passes it.
 #[derive(Clone)]
@@ -34,6 +34,16 @@ pub(super) struct Shared {
     pub(super) bypass: Option<Arc<BypassFn>>,
     /// Has rules that count before the handler runs.
     pub(super) own: bool,
+}
+
+impl Shared {
+    /// The same, held by a task of the cache.
+    pub(super) fn held_by_task(&self) -> Arc<Self> {
+        Arc::new(Self {
+            cache: self.cache.held_by_task(),
+            ..self.clone()
+        })
+    }
 }
 
 impl CacheLayer {
@@ -99,6 +109,22 @@ impl CacheLayer {
     #[must_use]
     pub fn stale_if_error(self, window: Duration) -> Self {
         self.with(|shared| shared.hints.stale.if_error = Some(window))
+    }
+
+    /// Tags of all responses that pass here, beside their own ([`CacheTags`](crate::CacheTags)).
+    #[must_use]
+    pub fn tags<I: IntoIterator<Item: AsRef<str>>>(self, tags: I) -> Self {
+        let tags: Vec<Arc<str>> = tags.into_iter().map(|tag| tag.as_ref().into()).collect();
+        self.with(|shared| shared.hints.tagging.fixed.extend(tags))
+    }
+
+    /// Tags that `f` reads from a response's head. It runs for every response that may be stored.
+    #[must_use]
+    pub fn tags_with(
+        self,
+        f: impl Fn(&http::response::Parts) -> Vec<String> + Send + Sync + 'static,
+    ) -> Self {
+        self.with(|shared| shared.hints.tagging.read.push(Arc::new(f)))
     }
 
     /// Which parts of a request make its key here, in place of the cache's rules.

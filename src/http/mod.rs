@@ -20,6 +20,7 @@ mod relay;
 mod reply;
 mod service;
 mod stale;
+mod tags;
 
 pub use body::{BodyError, CacheBody};
 pub use future::ResponseFuture;
@@ -28,13 +29,14 @@ pub(crate) use marks::Marks;
 pub use nested::CacheTtl;
 pub(crate) use refresh::Refreshes;
 pub use service::CacheService;
+pub use tags::CacheTags;
 
-use crate::entry::Meta;
-use crate::key::RequestKey;
+use crate::entry::{Kind, Meta};
+use crate::key::{Namespace, RequestKey};
 use crate::observe::{Event, Observer};
 use crate::policy::status::Exception;
-use crate::stamp::Scope;
-use crate::store::{Moment, Tier};
+use crate::stamp::{Named, Scope, Stamp, Subject};
+use crate::store::{Covered, Moment, Tier, subject};
 use ::http::{HeaderMap, HeaderName, StatusCode};
 use fill::TakeOver;
 use plan::Plan;
@@ -66,7 +68,10 @@ struct ShownHead {
     headers: HeaderMap,
     vary: Vec<HeaderName>,
     variant: Vec<u8>,
-    scopes: [Scope; 2],
+    scopes: Box<[Scope]>,
+    uri: String,
+    key: Vec<u8>,
+    namespace: Namespace,
     /// When the fetch began.
     led: Moment,
     relay: Arc<Relay>,
@@ -82,11 +87,39 @@ impl ShownHead {
             headers: plan.headers.clone(),
             vary: plan.vary.clone(),
             variant: plan.variant.clone(),
-            scopes: plan.scopes,
+            scopes: plan.scopes.clone(),
+            uri: plan.uri(),
+            key: plan.key.to_bytes(),
+            namespace: plan.cache.store.namespace.clone(),
             led,
             relay,
             length,
             meta: plan.meta,
+        }
+    }
+}
+
+impl Named for ShownHead {
+    fn uri(&self) -> Option<&str> {
+        Some(&self.uri)
+    }
+
+    fn name(&self) -> String {
+        let kind = Kind::Response;
+        subject::name(&self.namespace, kind, &self.key, &self.variant)
+    }
+}
+
+impl Covered for ShownHead {
+    fn scopes(&self) -> &[Scope] {
+        &self.scopes
+    }
+
+    fn at(&self, stamp: Stamp) -> Subject<'_> {
+        Subject {
+            stamp,
+            scopes: &self.scopes,
+            named: self,
         }
     }
 }

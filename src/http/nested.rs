@@ -4,6 +4,7 @@
 //! writes on it before the handler runs, so that nothing between the layers can lose what it
 //! says.
 
+use super::tags::Tagging;
 use crate::cache::Cache;
 use crate::config::Stale;
 use crate::sync::{Arc, Mutex, lock};
@@ -33,6 +34,7 @@ pub(super) struct Hints {
     pub(super) override_ttl: Option<Duration>,
     pub(super) class: Option<Arc<str>>,
     pub(super) stale: Stale,
+    pub(super) tagging: Tagging,
 }
 
 impl Hints {
@@ -43,6 +45,7 @@ impl Hints {
             override_ttl: self.override_ttl.or(outer.override_ttl),
             class: self.class.or_else(|| outer.class.clone()),
             stale: self.stale.or(outer.stale),
+            tagging: self.tagging.and(&outer.tagging),
         }
     }
 }

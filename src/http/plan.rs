@@ -23,7 +23,8 @@ pub(crate) struct Plan {
     pub(super) stamped: bool,
     /// Redis was left alone when the fetch began.
     pub(super) outage: bool,
-    pub(super) scopes: [Scope; 2],
+    pub(super) scopes: Box<[Scope]>,
+    pub(super) tags: Vec<String>,
     pub(super) status: StatusCode,
     /// End-to-end fields only.
     pub(super) headers: HeaderMap,
@@ -70,9 +71,9 @@ impl Plan {
             status: self.status,
             key: &self.key.to_bytes(),
             variant: &self.variant,
-            label: &self.label(),
+            label: &format!("GET {}", self.uri()),
             scopes: &self.scopes,
-            tags: &[],
+            tags: &self.tags,
             headers: &self.headers,
             frames,
         });
@@ -88,12 +89,12 @@ impl Plan {
     }
 
     /// In clear what the key says by hash.
-    fn label(&self) -> String {
+    pub(super) fn uri(&self) -> String {
         let (mark, query) = match &self.key.query {
             Some(query) => ("?", &**query),
             None => ("", ""),
         };
-        format!("GET {} {}{mark}{query}", self.key.authority, self.key.path)
+        format!("{}{}{mark}{query}", self.key.authority, self.key.path)
     }
 }
 

@@ -16,7 +16,8 @@ use tower::Service;
 /// Refreshes at once; past it stale answers are given without one.
 const MOST: usize = 1024;
 
-/// How long a handler has to answer: nobody waits for it who could give up.
+/// How long a handler has for its head, and for each frame of its body: nobody waits for it who
+/// could give up.
 const WITHIN: Duration = Duration::from_mins(1);
 
 /// The refreshes under way.
@@ -38,20 +39,23 @@ impl Refreshes {
 
     /// Starts one; it is driven to its end, whatever becomes of the request it was made from.
     pub(super) fn spawn(&self, refresh: impl Future<Output = ()> + Send + 'static) {
-        lock(&self.tasks).spawn(async {
-            // One that takes too long is dropped, and hands its flight over.
-            let _ = tokio::time::timeout(WITHIN, refresh).await;
-        });
+        lock(&self.tasks).spawn(refresh);
     }
 
     /// Ends them all.
     pub(crate) fn abort(&self) {
         lock(&self.tasks).abort_all();
     }
+
+    /// Ends them all, and waits for their end.
+    pub(crate) async fn shutdown(&self) {
+        let mut tasks = std::mem::take(&mut *lock(&self.tasks));
+        tasks.shutdown().await;
+    }
 }
 
-/// Fetches once for all: the original request, its conditions left out; the body is driven to
-/// its end by a task of its own.
+/// Fetches once for all: the original request, its conditions left out, to the end of the body.
+/// One that takes too long is dropped, and hands its flight over.
 pub(super) async fn refresh<S, ReqB, ResB>(
     shared: Arc<Shared>,
     handler: S,
@@ -68,6 +72,16 @@ pub(super) async fn refresh<S, ReqB, ResB>(
         turn,
         background: true,
     };
-    // Whatever it is, nobody waits for it; a failure leaves the stale entry where it is.
-    let _ = fetch.run(handler, request).await;
+    let answer = tokio::time::timeout(WITHIN, fetch.run(handler, request)).await;
+    // A failure leaves the stale entry where it is.
+    let Ok(Ok(response)) = answer else {
+        return;
+    };
+    let mut body = response.into_body();
+    loop {
+        let end = std::future::poll_fn(|cx| body.poll_end(cx));
+        let Ok(false) = tokio::time::timeout(WITHIN, end).await else {
+            return;
+        };
+    }
 }

@@ -52,11 +52,12 @@ fn age_and_status(
     exception: Option<Exception>,
 ) -> (HeaderValue, HeaderValue) {
     let (age, upstream) = (entry.meta.age(now), entry.upstream_status.as_ref());
-    let ttl = entry.meta.fresh_until.since(now) / 1000;
+    let fresh_until = entry.facts().fresh_until;
+    let ttl = fresh_until.since(now) / 1000;
     match exception {
         None => status::hit(age, ttl, upstream),
         Some(exception) => {
-            let late = now.since(entry.meta.fresh_until).div_ceil(1000);
+            let late = now.since(fresh_until).div_ceil(1000);
             let left =
                 i64::try_from(ttl).unwrap_or(i64::MAX) - i64::try_from(late).unwrap_or(i64::MAX);
             (age.into(), status::exceptional(exception, left, upstream))

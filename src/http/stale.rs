@@ -16,7 +16,7 @@ use std::sync::Arc;
 pub(super) fn candidate(cache: &Inner, ask: &Ask, lookup: &Lookup) -> Option<Arc<Entry>> {
     let (entry, _) = lookup.found.as_ref()?;
     let now = cache.clock.now();
-    usable_on_error(&entry.meta, &ask.demand, ask.guarded, now).then(|| entry.clone())
+    usable_on_error(&entry.facts(), &ask.demand, ask.guarded, now).then(|| entry.clone())
 }
 
 /// The answer of a candidate, if it is still within its window and no purge has come since it
@@ -28,7 +28,7 @@ pub(super) async fn stand_in<B>(
     failed: Option<StatusCode>,
 ) -> Option<Response<CacheBody<B>>> {
     let now = cache.clock.now();
-    let usable = usable_on_error(&entry.meta, &ask.demand, ask.guarded, now);
+    let usable = usable_on_error(&entry.facts(), &ask.demand, ask.guarded, now);
     if !usable || !cache.store.is_still_valid(entry).await {
         return None;
     }

@@ -7,7 +7,9 @@
 mod names;
 mod rules;
 
-pub(crate) use names::{Names, Namespace, key_scope, uri_scopes};
+pub(crate) use names::{
+    Names, Namespace, class_scope, key_scope, prefix_scope, tag_scope, uri_scopes,
+};
 pub use rules::{KeyRules, RequestView};
 pub(crate) use rules::{UriRules, cookies, wildcard};
 
@@ -77,6 +79,26 @@ impl RequestKey<'_> {
         }
         bytes.extend_from_slice(&self.extras);
         bytes
+    }
+
+    /// Reads what [`to_bytes`](Self::to_bytes) made.
+    pub(crate) fn from_bytes(stored: &[u8]) -> Option<RequestKey<'_>> {
+        let (lengths, mut rest) = stored.split_first_chunk::<LENGTHS>()?;
+        let [flag, depth, ref lengths @ ..] = *lengths;
+        let mut parts = lengths.chunks_exact(4).map(|len| {
+            let len = u32::from_be_bytes(len.try_into().ok()?) as usize;
+            let (part, after) = rest.split_at_checked(len)?;
+            rest = after;
+            std::str::from_utf8(part).ok()
+        });
+        let (authority, path, query) = (parts.next()??, parts.next()??, parts.next()??);
+        Some(RequestKey {
+            authority: authority.into(),
+            path: path.into(),
+            query: (flag == 1).then(|| query.into()),
+            extras: rest.to_vec(),
+            depth,
+        })
     }
 
     /// Whether `stored`, made by [`to_bytes`](Self::to_bytes), is this key, all of it.
@@ -198,6 +220,9 @@ mod tests {
             for (j, b) in keys.iter().enumerate() {
                 assert_eq!(a.matches(&b.to_bytes()), i == j, "{a:?} {b:?}");
             }
+            let bytes = a.to_bytes();
+            assert_eq!(RequestKey::from_bytes(&bytes).as_ref(), Some(a));
+            assert_eq!(RequestKey::from_bytes(&bytes[..LENGTHS - 1]), None);
         }
     }
 

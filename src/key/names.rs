@@ -107,6 +107,21 @@ fn digest(parts: &[&[u8]]) -> String {
     hex
 }
 
+/// The scope of all that bears a tag.
+pub(crate) fn tag_scope(tag: &str) -> Scope {
+    Scope::named("tag", tag)
+}
+
+/// The scope of a data class.
+pub(crate) fn class_scope(class: &str) -> Scope {
+    Scope::named("class", class)
+}
+
+/// The scope of all names that begin with `prefix` and a colon.
+pub(crate) fn prefix_scope(prefix: &str) -> Scope {
+    Scope::named("prefix", prefix)
+}
+
 /// The scope of one authority, path and query, whatever method and variant; it can be told
 /// from the name of an entry.
 pub(crate) fn key_scope(path_hash: &str, query_hash: &str) -> Scope {

@@ -125,8 +125,8 @@ mod tests {
             age: 2,
             public,
             stale: StaleWindows {
-                while_revalidate: 2,
-                if_error: 5,
+                while_revalidate: 2000,
+                if_error: 5000,
             },
         }
     }

@@ -83,11 +83,12 @@ fn stale_windows(directives: &Directives, settings: StaleWindows) -> StaleWindow
         Some(_) => StaleWindows::default(),
         None => settings,
     };
+    let said = |seconds: Option<u32>, setting| {
+        seconds.map_or(setting, |seconds| u64::from(seconds) * 1000)
+    };
     StaleWindows {
-        while_revalidate: directives
-            .stale_while_revalidate
-            .unwrap_or(settings.while_revalidate),
-        if_error: directives.stale_if_error.unwrap_or(settings.if_error),
+        while_revalidate: said(directives.stale_while_revalidate, settings.while_revalidate),
+        if_error: said(directives.stale_if_error, settings.if_error),
     }
 }
 
@@ -212,15 +213,15 @@ mod tests {
         let ttls = Ttls {
             fallback: Duration::from_secs(9),
             stale: StaleWindows {
-                while_revalidate: 3,
-                if_error: 4,
+                while_revalidate: 3000,
+                if_error: 4000,
             },
             ..Ttls::default()
         };
         let windows = |value| {
             let stored = verdict(&[("cache-control", value)], false, ttls);
             let stale = stored.expect("stored").stale;
-            (stale.while_revalidate, stale.if_error)
+            (stale.while_revalidate / 1000, stale.if_error / 1000)
         };
         for (value, expected) in [
             ("max-age=9", (3, 4)),

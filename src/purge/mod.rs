@@ -1,11 +1,13 @@
 //! Purging: what was stored before is never served after.
 
+mod order;
+
+pub use order::Purge;
+
 use crate::cache::Cache;
-use crate::error::{CacheError, CacheErrorKind};
-use crate::key::{key_scope, uri_scopes};
-use crate::stamp::Scope;
+use crate::error::CacheError;
+use crate::stamp::Order;
 use crate::store::Applied;
-use http::Uri;
 
 /// Where a purge is in force when it returns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,10 +31,36 @@ impl From<Applied> for Purged {
 }
 
 impl Cache {
-    /// Purges everything in this namespace, in force before it returns. Memory in Redis is
-    /// given back as entries expire.
+    /// Purges what `purge` says. It costs the same however much that is; memory in Redis is
+    /// given back afterwards.
+    ///
+    /// ```
+    /// use neuralblitz_cache::{Cache, CacheConfig, Purge, Purged};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), neuralblitz_cache::CacheError> {
+    /// let cache = Cache::new(CacheConfig::default());
+    /// let purged = cache.purge(Purge::tags(["state:42", "states"]).soft()).await?;
+    /// assert_eq!(purged, Purged::Applied);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`InvalidKey`](crate::CacheErrorKind::InvalidKey) or
+    /// [`InvalidUri`](crate::CacheErrorKind::InvalidUri): what it names cannot be.
+    ///
+    /// # Cancel safety
+    /// The purge is under way when this is first polled; dropping the future later does not
+    /// cancel it.
+    pub async fn purge(&self, purge: Purge) -> Result<Purged, CacheError> {
+        let order = purge.order(self)?;
+        Ok(self.give(&order).await)
+    }
+
+    /// Purges everything in this namespace, in force before it returns.
     pub async fn clear(&self) -> Purged {
-        self.purge(&[Scope::Everything]).await
+        self.give(&crate::stamp::Scope::Everything.into()).await
     }
 
     /// Purges all variants stored under a URI, whatever the method.
@@ -42,60 +70,71 @@ impl Cache {
     /// part of it: `/a` and `/a?x=1` are two.
     ///
     /// # Errors
-    /// [`CacheErrorKind::InvalidUri`]: it cannot be read or its path is not absolute.
-    ///
-    /// # Cancel safety
-    /// The purge is under way when this is called; dropping the future does not cancel it.
+    /// [`InvalidUri`](crate::CacheErrorKind::InvalidUri): it cannot be read or its path is not
+    /// absolute.
     pub async fn purge_uri(&self, uri: &str) -> Result<Purged, CacheError> {
-        let uri: Uri = uri
-            .parse()
-            .map_err(|error| CacheError::because(CacheErrorKind::InvalidUri, Box::new(error)))?;
-        if !uri.path().starts_with('/') {
-            return Err(CacheError::new(CacheErrorKind::InvalidUri));
-        }
-        let authority = uri.authority().map(http::uri::Authority::as_str);
-        let rules = self.inner.known_rules();
-        let scopes: Vec<Scope> = rules
-            .iter()
-            .map(|rules| {
-                let key = rules.key(authority.unwrap_or_default(), uri.path(), uri.query());
-                let [exact, any_authority] = uri_scopes(&key);
-                if authority.is_some() {
-                    exact
-                } else {
-                    any_authority
-                }
-            })
-            .collect();
-        Ok(self.purge(&scopes).await)
+        self.purge(Purge::uri(uri)).await
+    }
+
+    /// Purges all that is stored under URIs that begin so: `/api/v1/quantum/` under every
+    /// authority, `http://host/path` under one.
+    ///
+    /// # Errors
+    /// [`InvalidUri`](crate::CacheErrorKind::InvalidUri): it has no absolute path.
+    pub async fn purge_prefix(&self, uri: &str) -> Result<Purged, CacheError> {
+        self.purge(Purge::prefix(uri)).await
     }
 
     /// Purges by the name of an entry, `nb:api_response:GET:{path}:{query}[:{variant}]`, with
     /// all its variants; or a value set by hand.
     ///
     /// # Errors
-    /// [`CacheErrorKind::InvalidKey`]: the key is empty or names a record of the cache.
-    ///
-    /// # Cancel safety
-    /// The purge is under way when this is called; dropping the future does not cancel it.
+    /// [`InvalidKey`](crate::CacheErrorKind::InvalidKey): the key is empty or names a record of
+    /// the cache.
     pub async fn purge_key(&self, key: &str) -> Result<Purged, CacheError> {
-        let namespace = &self.inner.store.namespace;
-        let name = namespace.strip(key).unwrap_or(key);
-        match name.strip_prefix("api_response:") {
-            Some(response) => {
-                let mut parts = response.split(':').skip(1);
-                let (Some(path), Some(query)) = (parts.next(), parts.next()) else {
-                    return Err(CacheError::new(CacheErrorKind::InvalidKey));
-                };
-                Ok(self.purge(&[key_scope(path, query)]).await)
-            }
-            None => self.delete(key).await,
-        }
+        self.purge(Purge::key(key)).await
     }
 
-    pub(crate) fn purge(&self, scopes: &[Scope]) -> impl Future<Output = Purged> + use<> {
+    /// Purges all that bears a tag ([`CacheTags`](crate::CacheTags)).
+    ///
+    /// # Errors
+    /// [`InvalidKey`](crate::CacheErrorKind::InvalidKey): the tag is empty.
+    pub async fn purge_tag(&self, tag: &str) -> Result<Purged, CacheError> {
+        self.purge(Purge::tags([tag])).await
+    }
+
+    /// Purges all that bears one of these tags, in one step.
+    ///
+    /// # Errors
+    /// [`InvalidKey`](crate::CacheErrorKind::InvalidKey): a tag is empty.
+    pub async fn purge_tags<I: IntoIterator<Item: Into<String>>>(
+        &self,
+        tags: I,
+    ) -> Result<Purged, CacheError> {
+        self.purge(Purge::tags(tags)).await
+    }
+
+    /// Purges all responses of a data class.
+    ///
+    /// # Errors
+    /// [`InvalidKey`](crate::CacheErrorKind::InvalidKey): the class is empty.
+    pub async fn purge_class(&self, class: &str) -> Result<Purged, CacheError> {
+        self.purge(Purge::class(class)).await
+    }
+
+    /// Purges all whose name in Redis matches a glob, `nb:quantum_state:*`: `*`, `?`, `[a-z]`,
+    /// `[^a]`, and `\` before what is meant as it is. The namespace may be left out.
+    ///
+    /// # Errors
+    /// [`InvalidKey`](crate::CacheErrorKind::InvalidKey): the glob is empty or longer than 1 KiB.
+    pub async fn delete_pattern(&self, glob: &str) -> Result<Purged, CacheError> {
+        self.purge(Purge::pattern(glob)).await
+    }
+
+    /// Under way when this returns; what is returned only waits.
+    pub(crate) fn give(&self, order: &Order) -> impl Future<Output = Purged> + use<> {
         self.start();
-        let applied = self.inner.store.purge(scopes);
+        let applied = self.inner.store.purge(order);
         async move { applied.await.into() }
     }
 }

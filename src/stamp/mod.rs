@@ -4,13 +4,21 @@
 //! the stamp read before its handler ran, and is valid while no scope that covers it has a
 //! higher one. So a purge costs the same however much it covers, and what a slow handler
 //! brings in late is never valid. Two scopes that share a cell are purged together, which
-//! costs a fetch and no more.
+//! costs a fetch and no more. A soft purge raises cells of its own: what it covers is stale, and
+//! not gone.
+
+mod pattern;
+mod purges;
+mod table;
+
+pub(crate) use pattern::{Ban, Named, Pattern};
+pub(crate) use purges::Purges;
+pub(crate) use table::{Pushed, Table, Verdict, by_bans, by_cells};
 
 use sha2::{Digest, Sha256};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 
-/// A point on the clock of purges. Older is always safe, newer never.
+/// A point on the clock of purges: microseconds of Redis's time, or later. Older is always safe,
+/// newer never.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Stamp(pub(crate) u64);
 
@@ -21,8 +29,15 @@ pub(crate) enum Scope {
     Named(u32),
 }
 
-/// Cells with a fixed meaning: the clock, everything, and the format.
-pub(crate) const FIXED: usize = 3;
+/// Cells with a fixed meaning: the clock, everything, the format, the newest purge by pattern, and
+/// the soft purge of everything.
+pub(crate) const FIXED: usize = 5;
+
+/// The cell of everything, and that of its soft purge.
+pub(crate) const EVERYTHING: [usize; 2] = [1, 4];
+
+/// The cell of the newest purge by pattern.
+pub(crate) const NEWEST_BAN: usize = 3;
 
 impl Scope {
     /// The scope `name` among those of a `kind`.
@@ -35,133 +50,69 @@ impl Scope {
         Self::Named(u32::from_be_bytes([hash[0], hash[1], hash[2], hash[3]]))
     }
 
-    /// Its cell in a table of `cells`.
-    pub(crate) fn cell(self, cells: usize) -> usize {
+    /// Its cell in a table of `cells`: of hard purges, and of soft ones.
+    pub(crate) fn cells(self, cells: usize) -> [usize; 2] {
         match self {
-            Self::Everything => 1,
-            Self::Named(hash) => FIXED + hash as usize % (cells - FIXED),
-        }
-    }
-}
-
-/// The stamps that this process knows of.
-///
-/// Without Redis it is the whole truth. With Redis it holds what this process purged itself,
-/// so that an own purge counts here even before Redis has it.
-pub(crate) struct Stamps {
-    clock: AtomicU64,
-    cells: Box<[AtomicU64]>,
-    purging: Mutex<()>,
-}
-
-impl Stamps {
-    /// A table in which nothing was ever purged, its clock at 1.
-    pub(crate) fn new(cells: usize) -> Self {
-        let cells = cells.max(FIXED + 1);
-        Self {
-            clock: AtomicU64::new(1),
-            cells: (0..cells).map(|_| AtomicU64::new(0)).collect(),
-            purging: Mutex::new(()),
-        }
-    }
-
-    /// What a fill that starts now is stamped with.
-    pub(crate) fn clock(&self) -> Stamp {
-        Stamp(self.clock.load(Ordering::Acquire))
-    }
-
-    /// Purges `scopes` with a stamp above `seen` and above all that went before: whatever
-    /// bears one up to now is no longer valid.
-    pub(crate) fn purge(&self, scopes: &[Scope], seen: Stamp) -> Stamp {
-        let _one_at_a_time = self.purging.lock().unwrap_or_else(PoisonError::into_inner);
-        let n = self.clock.load(Ordering::Relaxed).max(seen.0) + 1;
-        self.raise(scopes, n);
-        Stamp(n)
-    }
-
-    /// Learns that a purge is in force everywhere from stamp `n` on.
-    pub(crate) fn learn(&self, scopes: &[Scope], n: Stamp) {
-        let _one_at_a_time = self.purging.lock().unwrap_or_else(PoisonError::into_inner);
-        self.raise(scopes, n.0);
-    }
-
-    /// The cells before the clock: who sees the new clock sees the new cells.
-    fn raise(&self, scopes: &[Scope], n: u64) {
-        for scope in scopes {
-            self.cells[scope.cell(self.cells.len())].fetch_max(n, Ordering::AcqRel);
-        }
-        self.clock.fetch_max(n, Ordering::Release);
-    }
-
-    /// Whether nothing that covers `scopes` was purged after `stamp`.
-    pub(crate) fn valid(&self, scopes: &[Scope], stamp: Stamp) -> bool {
-        let below = |scope: Scope| {
-            self.cells[scope.cell(self.cells.len())].load(Ordering::Acquire) <= stamp.0
-        };
-        below(Scope::Everything) && scopes.iter().copied().all(below)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    #[test]
-    fn what_started_before_a_purge_is_not_valid_after_it() {
-        let (stamps, scope) = (Stamps::new(64), Scope::named("key", "a"));
-        let before = stamps.clock();
-        stamps.purge(&[scope], Stamp(0));
-        assert!(!stamps.valid(&[scope], before));
-        assert!(stamps.valid(&[scope], stamps.clock()));
-    }
-
-    #[test]
-    fn everything_covers_what_has_no_other_scope() {
-        let stamps = Stamps::new(64);
-        let before = stamps.clock();
-        stamps.purge(&[Scope::Everything], Stamp(0));
-        assert!(!stamps.valid(&[], before));
-    }
-
-    #[derive(Clone, Debug)]
-    enum Op {
-        Fill(u32),
-        Purge(u32),
-        PurgeAll,
-    }
-
-    fn op() -> impl Strategy<Value = Op> {
-        prop_oneof![
-            (0..4u32).prop_map(Op::Fill),
-            (0..4u32).prop_map(Op::Purge),
-            Just(Op::PurgeAll),
-        ]
-    }
-
-    proptest! {
-        #[test]
-        fn a_fill_is_valid_until_a_purge_covers_it(ops in proptest::collection::vec(op(), 0..60)) {
-            let stamps = Stamps::new(64);
-            let mut fills: Vec<(u32, Stamp, bool)> = Vec::new();
-            for op in ops {
-                match op {
-                    Op::Fill(scope) => fills.push((scope, stamps.clock(), true)),
-                    Op::Purge(scope) => {
-                        stamps.purge(&[Scope::Named(scope)], Stamp(0));
-                        fills.iter_mut().filter(|f| f.0 == scope).for_each(|f| f.2 = false);
-                    }
-                    Op::PurgeAll => {
-                        stamps.purge(&[Scope::Everything], Stamp(0));
-                        for fill in &mut fills {
-                            fill.2 = false;
-                        }
-                    }
-                }
-                for (scope, stamp, valid) in &fills {
-                    prop_assert_eq!(stamps.valid(&[Scope::Named(*scope)], *stamp), *valid);
-                }
+            Self::Everything => EVERYTHING,
+            Self::Named(hash) => {
+                let at = FIXED + hash as usize % (cells - FIXED);
+                [at, cells + at]
             }
         }
     }
+}
+
+/// A purge: what it covers, and whether that is gone or merely stale.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Order {
+    pub(crate) scopes: Vec<Scope>,
+    pub(crate) patterns: Vec<Pattern>,
+    pub(crate) soft: bool,
+}
+
+impl Order {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Scopes and patterns.
+    pub(crate) fn len(&self) -> usize {
+        self.scopes.len() + self.patterns.len()
+    }
+
+    /// Whether it is of the subject, whatever the stamps.
+    pub(crate) fn covers(&self, subject: Subject<'_>) -> bool {
+        let mut scopes = self.scopes.iter();
+        scopes.any(|scope| *scope == Scope::Everything || subject.scopes.contains(scope))
+            || self
+                .patterns
+                .iter()
+                .any(|pattern| pattern.covers(subject.named))
+    }
+}
+
+impl From<Scope> for Order {
+    fn from(scope: Scope) -> Self {
+        Self {
+            scopes: vec![scope],
+            ..Self::default()
+        }
+    }
+}
+
+impl From<Pattern> for Order {
+    fn from(pattern: Pattern) -> Self {
+        Self {
+            patterns: vec![pattern],
+            ..Self::default()
+        }
+    }
+}
+
+/// What is judged: when its handler began, its scopes, its names.
+#[derive(Clone, Copy)]
+pub(crate) struct Subject<'a> {
+    pub(crate) stamp: Stamp,
+    pub(crate) scopes: &'a [Scope],
+    pub(crate) named: &'a dyn Named,
 }

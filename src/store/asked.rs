@@ -52,7 +52,7 @@ impl Asked<'_> {
         Ok(Some(Lookup {
             found: Some((entry.clone(), Tier::Redis)),
             other_variants: false,
-            moment: moment.at(read.clock),
+            moment: self.store.stamped(moment, &read),
         }))
     }
 
@@ -63,7 +63,7 @@ impl Asked<'_> {
         let mut wanted = vec![Vec::new()];
         wanted.extend(known.iter().map(|set| variant_bytes(set, self.headers)));
         let (mut entries, mut read) = self.read(&wanted).await?;
-        let moment = moment.at(read.clock);
+        let moment = self.store.stamped(moment, &read);
         let record = entries.iter().position(|entry| entry.kind == Kind::Vary);
         let record = record.map(|at| Arc::new(entries.swap_remove(at)));
         if let Some(record) = &record {

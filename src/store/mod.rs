@@ -14,6 +14,7 @@ mod redis;
 #[cfg(not(feature = "redis"))]
 #[path = "redis_off.rs"]
 mod redis;
+pub(crate) mod subject;
 
 use asked::Asked;
 pub(crate) use local::{Found, Local};
@@ -21,6 +22,8 @@ use moment::Known;
 pub(crate) use moment::Moment;
 pub(crate) use redis::{Applied, Parts, Remote};
 use redis::{Get, Read, Write};
+pub(crate) use subject::Covered;
+use subject::{EntryNames, noted};
 
 use crate::clock::{Clock, Timestamp};
 use crate::config::CacheConfig;
@@ -28,7 +31,7 @@ use crate::entry::{Draft, Entry, Kind, seal, vary_record};
 use crate::error::Fault;
 use crate::key::{Names, Namespace, RequestKey};
 use crate::observe::{Event, Observer};
-use crate::stamp::{Scope, Stamp, Stamps};
+use crate::stamp::{Order, Purges, Scope, Stamp, Subject, Verdict};
 use http::{HeaderMap, HeaderName};
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,9 +47,11 @@ pub(crate) struct Store {
     pub(crate) local: Local,
     pub(crate) remote: Option<Remote>,
     pub(crate) namespace: Namespace,
-    stamps: Arc<Stamps>,
+    purges: Arc<Purges>,
     soft_limit: Duration,
     fallback_staleness: Duration,
+    /// The local tier answers without asking, as long as purges are heard of.
+    near: bool,
     clock: Clock,
     observer: Arc<Observer>,
 }
@@ -73,37 +78,92 @@ pub(crate) struct Lookup {
 impl Store {
     pub(crate) fn new(config: &CacheConfig, clock: Clock, observer: Arc<Observer>) -> Self {
         let namespace = Namespace::new(&config.namespace, &config.version);
-        let stamps = Arc::new(Stamps::new(config.stamp_cells));
+        let purges = Arc::new(Purges::new(config.stamp_cells));
         let remote = Remote::new(Parts {
             config,
             namespace: &namespace,
             clock,
-            own: stamps.clone(),
+            purges: purges.clone(),
             observer: observer.clone(),
         });
         Self {
             local: Local::new(config.local_bytes, config.max_body),
             remote,
             namespace,
-            stamps,
+            purges,
             soft_limit: config.soft_limit,
             fallback_staleness: config.fallback_staleness,
+            near: config.near_cache,
             clock,
             observer,
         }
     }
 
-    /// What the local tier may answer without asking anybody: without Redis, or while Redis is
-    /// left alone.
+    /// What the local tier may answer without asking anybody: without Redis, while purges are
+    /// heard of, or while Redis is left alone.
     #[inline]
-    pub(crate) fn at_once(&self, key: &RequestKey<'_>, headers: &HeaderMap) -> (Found, Tier) {
+    pub(crate) fn at_once(
+        &self,
+        key: &RequestKey<'_>,
+        headers: &HeaderMap,
+        now: Timestamp,
+    ) -> (Found, Tier) {
         match &self.remote {
             None => (self.find_valid(key, headers), Tier::Local),
+            Some(remote) if self.near && self.purges.is_trusted(now.0) => {
+                (self.find_near(remote, key, headers), Tier::Local)
+            }
             Some(remote) if remote.is_left_alone() => {
                 (self.stand_in(remote, key, headers), Tier::Fallback)
             }
             Some(_) => (Found::Nothing, Tier::Local),
         }
+    }
+
+    /// Whether the mirror of purges is trusted now.
+    pub(crate) fn is_coherent(&self) -> bool {
+        self.remote.is_some() && self.purges.is_trusted(self.clock.now().0)
+    }
+
+    /// What is valid by all purges heard of.
+    #[inline]
+    fn find_near(&self, remote: &Remote, key: &RequestKey<'_>, headers: &HeaderMap) -> Found {
+        match self.local.find(key, headers) {
+            Found::Entry(entry) if !self.valid_near(remote, &entry) => Found::Nothing,
+            found => found,
+        }
+    }
+
+    #[inline]
+    fn valid_near(&self, remote: &Remote, entry: &Entry) -> bool {
+        let epoch = self.purges.epoch();
+        if entry.is_valid_in(epoch) {
+            return true;
+        }
+        let names = self.names_of(entry);
+        let subject = names.at(entry.meta.stamp);
+        // One that bears a stamp of another clock, or one not heard of yet, is for Redis to judge.
+        let heard = self.purges.applied().is_some_and(|at| subject.stamp <= at);
+        if entry.outage || !heard {
+            return false;
+        }
+        let mirrored = self.purges.judge_mirrored(subject, subject.stamp);
+        let verdict = remote
+            .judge_pending(subject)
+            .and(self.purges.judge_own(subject))
+            .and(mirrored.unwrap_or(Verdict::Purged));
+        let valid = noted(entry, verdict);
+        if valid {
+            entry.valid_in(epoch);
+        }
+        valid
+    }
+
+    /// The moment of a lookup that read the clock.
+    fn stamped(&self, moment: Moment, read: &Read) -> Moment {
+        let coherent = self.near && self.is_coherent();
+        let applied = coherent.then(|| self.purges.applied()).flatten();
+        moment.at(read.clock(), applied)
     }
 
     #[inline]
@@ -119,7 +179,7 @@ impl Store {
 
     /// The moment of a request that looks nothing up, or found nothing locally.
     pub(crate) fn now_here(&self) -> Moment {
-        let own = self.stamps.clock();
+        let own = self.purges.own_clock();
         match &self.remote {
             None => Moment::alone(own, own),
             Some(remote) if remote.is_left_alone() => Moment::alone(own.max(remote.seen()), own),
@@ -156,7 +216,7 @@ impl Store {
                 headers,
                 names: names(),
             },
-            _ => return Lookup::local(self.at_once(key, headers), moment),
+            _ => return Lookup::local(self.at_once(key, headers, self.clock.now()), moment),
         };
         let found = tokio::time::timeout(self.soft_limit, asked.lookup(moment)).await;
         let fault = match found.unwrap_or(Err(Fault::Timeout)) {
@@ -166,7 +226,9 @@ impl Store {
         self.observer.fault("lookup", fault);
         // Perhaps the last failure that was needed.
         match self.now_here() {
-            now if now.is_alone() => Lookup::local(self.at_once(key, headers), now),
+            now if now.is_alone() => {
+                Lookup::local(self.at_once(key, headers, self.clock.now()), now)
+            }
             _ => Lookup::nothing(moment),
         }
     }
@@ -185,12 +247,22 @@ impl Store {
         let valid = match (&self.remote, moment.known) {
             (None, _) => self.valid_here(&entry),
             (Some(remote), Known::Alone(_)) => self.may_stand_in(remote, &entry),
-            (Some(_), Known::Redis(clock)) => {
-                !entry.outage && known >= clock && self.unpurged_here(&entry)
+            (Some(_), Known::Redis { clock, .. }) => {
+                let confirmed = known >= clock || self.is_valid_at(&entry, clock);
+                !entry.outage && confirmed && self.unpurged_here(&entry)
             }
             (Some(_), Known::Nothing) => false,
         };
         valid.then_some(entry)
+    }
+
+    /// Whether it is valid by the mirror, if all purges up to `clock` are in it.
+    fn is_valid_at(&self, entry: &Entry, clock: Stamp) -> bool {
+        let names = self.names_of(entry);
+        let verdict = self
+            .purges
+            .judge_mirrored(names.at(entry.meta.stamp), clock);
+        verdict.is_some_and(|verdict| noted(entry, verdict))
     }
 
     /// Whether a stale entry that was found a while ago is still valid.
@@ -204,8 +276,11 @@ impl Store {
                     let read = remote.read(&[]).await?;
                     self.confirm(remote, entry, &read).await
                 };
-                let answer = tokio::time::timeout(self.soft_limit, confirmed).await;
-                matches!(answer, Ok(Ok(true)))
+                match tokio::time::timeout(self.soft_limit, confirmed).await {
+                    Ok(Ok(valid)) => valid,
+                    // Perhaps the last failure that was needed.
+                    _ => remote.is_left_alone() && self.may_stand_in(remote, entry),
+                }
             }
         }
     }
@@ -214,11 +289,11 @@ impl Store {
     /// that the asker could know of covers it.
     pub(crate) async fn covers_asker(
         &self,
-        scopes: &[Scope],
+        covered: &dyn Covered,
         led: &Moment,
         asked: &Moment,
     ) -> bool {
-        if !self.stamps.valid(scopes, led.own) {
+        if self.purges.judge_own(covered.at(led.own)) != Verdict::Valid {
             return false;
         }
         let Some(remote) = &self.remote else {
@@ -227,25 +302,24 @@ impl Store {
         match (led.known, asked.known) {
             // Who asked knows of no purge but those of this process.
             (_, Known::Alone(_)) | (Known::Nothing, Known::Nothing) => true,
-            (Known::Redis(led), Known::Redis(asked)) if asked <= led => true,
+            (Known::Redis { stamp, .. }, Known::Redis { clock, .. }) if clock <= stamp => true,
             (Known::Alone(_) | Known::Nothing, _) => false,
             // It asked later, or nobody knows when.
-            (Known::Redis(led), _) => {
-                let unpurged = self.unpurged_since(remote, scopes, led);
-                let answer = tokio::time::timeout(self.soft_limit, unpurged).await;
-                matches!(answer, Ok(Ok(true)))
+            (Known::Redis { stamp, .. }, _) => {
+                let verdict = self.judge(remote, covered.at(stamp));
+                let answer = tokio::time::timeout(self.soft_limit, verdict).await;
+                matches!(answer, Ok(Ok(Verdict::Valid)))
             }
         }
     }
 
-    async fn unpurged_since(
-        &self,
-        remote: &Remote,
-        scopes: &[Scope],
-        stamp: Stamp,
-    ) -> Result<bool, Fault> {
+    /// Judges by the record as it is now.
+    async fn judge(&self, remote: &Remote, subject: Subject<'_>) -> Result<Verdict, Fault> {
         let read = remote.read(&[]).await?;
-        Ok(read.everything <= stamp && remote.highest(&read, scopes).await? <= stamp)
+        match self.purges.judge_mirrored(subject, read.clock()) {
+            Some(verdict) => Ok(verdict),
+            None => remote.judge(&read, subject).await,
+        }
     }
 
     /// Stores an entry in both tiers. The local one at once; Redis behind its queue.
@@ -286,7 +360,7 @@ impl Store {
         match &self.remote {
             None => self.valid_here(entry),
             // A purge that waits for Redis covers what was fetched before it alone.
-            Some(_) if entry.outage => self.stamps.valid(&entry.scopes, entry.meta.stamp),
+            Some(_) if entry.outage => !self.judge_own(entry).is_purged(),
             Some(_) => self.unpurged_here(entry),
         }
     }
@@ -360,15 +434,17 @@ impl Store {
         }
     }
 
-    /// Purges `scopes`: here at once, everywhere when Redis has it.
-    pub(crate) fn purge(&self, scopes: &[Scope]) -> impl Future<Output = Applied> + use<> {
+    /// Purges: here at once, everywhere when Redis has it.
+    pub(crate) fn purge(&self, order: &Order) -> impl Future<Output = Applied> + use<> {
         self.observer.count(Event::Purge);
+        // Stamps are microseconds, so that a soft purge tells since when.
+        let now = Stamp(self.clock.now().0 * 1000);
         let seen = self.remote.as_ref().map_or(Stamp(0), Remote::seen);
-        let n = self.stamps.purge(scopes, seen);
-        if scopes.contains(&Scope::Everything) {
+        let n = self.purges.purge(order, seen.max(now));
+        if order.scopes.contains(&Scope::Everything) && !order.soft {
             self.local.clear();
         }
-        let remote = self.remote.as_ref().map(|remote| remote.purge(scopes, n));
+        let remote = self.remote.as_ref().map(|remote| remote.purge(order, n));
         async move {
             match remote {
                 Some(applied) => applied.await,
@@ -380,23 +456,37 @@ impl Store {
     /// Judged by the stamps of this process: without Redis, the whole truth.
     #[inline]
     fn valid_here(&self, entry: &Entry) -> bool {
-        let clock = self.stamps.clock();
-        if entry.verified() == clock {
+        let epoch = self.purges.epoch();
+        if entry.is_valid_in(epoch) {
             return true;
         }
-        let valid = self.stamps.valid(&entry.scopes, entry.meta.stamp);
+        let valid = noted(entry, self.judge_own(entry));
         if valid {
-            entry.verify(clock);
+            entry.valid_in(epoch);
         }
         valid
     }
 
+    fn judge_own(&self, entry: &Entry) -> Verdict {
+        let names = self.names_of(entry);
+        self.purges.judge_own(names.at(entry.meta.stamp))
+    }
+
     /// Whether no purge of this process covers it, be it known to Redis or not yet.
     fn unpurged_here(&self, entry: &Entry) -> bool {
+        let names = self.names_of(entry);
+        let subject = names.at(entry.meta.stamp);
         // In this order: what is no longer pending has marked its cells.
-        let pending = |remote: &Remote| remote.purge_pending(&entry.scopes);
-        !self.remote.as_ref().is_some_and(pending)
-            && self.stamps.valid(&entry.scopes, entry.meta.stamp)
+        let pending = |remote: &Remote| remote.judge_pending(subject);
+        let pending = self.remote.as_ref().map_or(Verdict::Valid, pending);
+        noted(entry, pending.and(self.purges.judge_own(subject)))
+    }
+
+    fn names_of<'a>(&'a self, entry: &'a Entry) -> EntryNames<'a> {
+        EntryNames {
+            entry,
+            namespace: &self.namespace,
+        }
     }
 
     fn name_of(&self, names: &Names, key: &RequestKey<'_>, entry: &Entry) -> String {
@@ -408,16 +498,22 @@ impl Store {
 
     /// Whether `entry` is valid by the record of purges that was read after it.
     async fn confirm(&self, remote: &Remote, entry: &Entry, read: &Read) -> Result<bool, Fault> {
-        let stamp = entry.meta.stamp;
-        if stamp > read.clock || !self.unpurged_here(entry) || read.everything > stamp {
+        let (stamp, clock) = (entry.meta.stamp, read.clock());
+        if stamp > clock || !self.unpurged_here(entry) {
             return Ok(false);
         }
-        if entry.verified() >= read.clock {
+        if entry.verified() >= clock {
             return Ok(true);
         }
-        let valid = remote.highest(read, &entry.scopes).await? <= stamp;
+        let names = self.names_of(entry);
+        let subject = names.at(stamp);
+        let verdict = match self.purges.judge_mirrored(subject, clock) {
+            Some(verdict) => verdict,
+            None => remote.judge(read, subject).await?,
+        };
+        let valid = noted(entry, verdict);
         if valid {
-            entry.verify(read.clock);
+            entry.verify(clock);
         }
         Ok(valid)
     }

@@ -12,8 +12,8 @@ pub(crate) struct Moment {
 /// What the clock of purges was.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Known {
-    /// As read from Redis.
-    Redis(Stamp),
+    /// As read from Redis; a fill is stamped with it, or less.
+    Redis { clock: Stamp, stamp: Stamp },
     /// As this process counts: no Redis is configured, or it is left alone.
     Alone(Stamp),
     /// Redis did not say.
@@ -31,16 +31,18 @@ impl Moment {
         Self { known, own }
     }
 
-    /// A fill that starts now bears the clock read with its lookup.
-    pub(super) fn at(self, clock: Stamp) -> Self {
-        let known = Known::Redis(clock);
+    /// A fill that starts now bears the clock read with its lookup, or what is `applied` here
+    /// where the handler may be given answers of the local tier that are as old.
+    pub(super) fn at(self, clock: Stamp, applied: Option<Stamp>) -> Self {
+        let stamp = applied.map_or(clock, |applied| applied.min(clock));
+        let known = Known::Redis { clock, stamp };
         Self { known, ..self }
     }
 
     /// What a fill that starts now is stamped with; `None`: it must not be stored.
     pub(crate) fn stamp(&self) -> Option<Stamp> {
         match self.known {
-            Known::Redis(clock) | Known::Alone(clock) => Some(clock),
+            Known::Redis { stamp, .. } | Known::Alone(stamp) => Some(stamp),
             Known::Nothing => None,
         }
     }

@@ -9,7 +9,7 @@ use crate::entry::Entry;
 use crate::error::Fault;
 use crate::key::Namespace;
 use crate::observe::Observer;
-use crate::stamp::{Scope, Stamp, Stamps};
+use crate::stamp::{Order, Purges, Stamp, Subject, Verdict};
 use bytes::Bytes;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +21,7 @@ pub(crate) struct Parts<'a> {
     pub(crate) config: &'a CacheConfig,
     pub(crate) namespace: &'a Namespace,
     pub(crate) clock: Clock,
-    pub(crate) own: Arc<Stamps>,
+    pub(crate) purges: Arc<Purges>,
     pub(crate) observer: Arc<Observer>,
 }
 
@@ -34,8 +34,13 @@ pub(crate) enum Get {
 #[derive(Debug)]
 pub(crate) struct Read {
     pub(crate) values: Vec<Option<Bytes>>,
-    pub(crate) clock: Stamp,
-    pub(crate) everything: Stamp,
+}
+
+impl Read {
+    #[allow(clippy::unused_self, reason = "the same face as with the feature")]
+    pub(crate) fn clock(&self) -> Stamp {
+        Stamp(0)
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,7 +111,7 @@ impl Remote {
         match *self {}
     }
 
-    pub(crate) async fn highest(&self, _: &Read, _: &[Scope]) -> Result<Stamp, Fault> {
+    pub(crate) async fn judge(&self, _: &Read, _: Subject<'_>) -> Result<Verdict, Fault> {
         match *self {}
     }
 
@@ -118,13 +123,13 @@ impl Remote {
         match *self {}
     }
 
-    pub(crate) fn purge(&self, _: &[Scope], _: Stamp) -> impl Future<Output = Applied> + use<> {
+    pub(crate) fn purge(&self, _: &Order, _: Stamp) -> impl Future<Output = Applied> + use<> {
         match *self {}
         #[allow(unreachable_code, reason = "a type for the future")]
         std::future::ready(Applied::Queued)
     }
 
-    pub(crate) fn purge_pending(&self, _: &[Scope]) -> bool {
+    pub(crate) fn judge_pending(&self, _: Subject<'_>) -> Verdict {
         match *self {}
     }
 

@@ -89,7 +89,7 @@ pub fn told(window: Window, sources: &[&str]) -> App {
         (Window::WhileRevalidate, Some(s)) => format!("max-age=10, stale-while-revalidate={s}"),
         (Window::IfError, Some(s)) => format!("max-age=10, stale-if-error={s}"),
     };
-    App::nested(outer, &inner, move |_, run| {
+    App::nested(&outer, &inner, move |_, run| {
         let control = control.clone();
         async move {
             match (window, run) {
@@ -135,10 +135,10 @@ impl App {
         F: Fn(Parts, usize) -> Fut + Clone + Send + Sync + 'static,
         Fut: Future<Output = Said> + Send + 'static,
     {
-        Self::behind(CacheLayer::new(config.build().expect("usable")), handler)
+        Self::behind(&CacheLayer::new(config.build().expect("usable")), handler)
     }
 
-    pub fn behind<F, Fut>(layer: CacheLayer, handler: F) -> Self
+    pub fn behind<F, Fut>(layer: &CacheLayer, handler: F) -> Self
     where
         F: Fn(Parts, usize) -> Fut + Clone + Send + Sync + 'static,
         Fut: Future<Output = Said> + Send + 'static,
@@ -157,12 +157,12 @@ impl App {
     }
 
     /// A layer inside another one of the same cache.
-    pub fn nested<F, Fut>(outer: CacheLayer, inner: &CacheLayer, handler: F) -> Self
+    pub fn nested<F, Fut>(outer: &CacheLayer, inner: &CacheLayer, handler: F) -> Self
     where
         F: Fn(Parts, usize) -> Fut + Clone + Send + Sync + 'static,
         Fut: Future<Output = Said> + Send + 'static,
     {
-        let app = Self::behind(inner.clone(), handler);
+        let app = Self::behind(inner, handler);
         let plain = |body: CacheBody<Body>| body.map_err(io::Error::other).boxed_unsync();
         let service = app.service.map_response(move |answer| answer.map(plain));
         Self {

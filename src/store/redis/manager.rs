@@ -76,6 +76,25 @@ impl Manager {
     }
 }
 
+impl Manager {
+    /// A connection whose pushes are heard, one after the other, each before the replies behind
+    /// it.
+    pub(super) async fn listen(
+        &self,
+        hear: impl Fn(PushInfo) + Send + Sync + 'static,
+    ) -> Result<MultiplexedConnection, RedisError> {
+        let config = self.config.clone().set_push_sender(move |push: PushInfo| {
+            hear(push);
+            Ok::<(), ::redis::aio::SendError>(())
+        });
+        let info = self.address.clone().into_connection_info()?;
+        let client = Client::open(info.set_redis_settings(self.login.clone()))?;
+        client
+            .get_multiplexed_async_connection_with_config(&config)
+            .await
+    }
+}
+
 impl ManageConnection for Manager {
     type Connection = Connection;
     type Error = RedisError;
@@ -83,19 +102,16 @@ impl ManageConnection for Manager {
     async fn connect(&self) -> Result<Connection, RedisError> {
         let broken = Arc::new(AtomicBool::new(false));
         let (flag, broke) = (broken.clone(), self.broke.clone());
-        let config = self.config.clone().set_push_sender(move |push: PushInfo| {
+        let handle = self.listen(move |push| {
             if push.kind == PushKind::Disconnection {
                 flag.store(true, Ordering::Release);
                 broke.notify_one();
             }
-            Ok::<(), ::redis::aio::SendError>(())
         });
-        let info = self.address.clone().into_connection_info()?;
-        let client = Client::open(info.set_redis_settings(self.login.clone()))?;
-        let handle = client
-            .get_multiplexed_async_connection_with_config(&config)
-            .await?;
-        Ok(Connection { handle, broken })
+        Ok(Connection {
+            handle: handle.await?,
+            broken,
+        })
     }
 
     async fn is_valid(&self, connection: &mut Connection) -> Result<(), RedisError> {

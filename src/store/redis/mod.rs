@@ -4,6 +4,8 @@
 //! than its own limit, and no fault becomes a caller's error.
 
 mod back_off;
+mod control;
+mod header;
 mod keeper;
 mod manager;
 mod purger;
@@ -14,14 +16,16 @@ mod writer;
 
 use crate::breaker::{self, Circuit};
 use crate::clock::{Clock, Timestamp, instant};
-use crate::config::CacheConfig;
+use crate::config::{CacheConfig, RedisConfig};
 use crate::entry::{Entry, HEADER_LEN};
 use crate::error::Fault;
 use crate::key::Namespace;
 use crate::observe::Observer;
-use crate::stamp::{FIXED, Scope, Stamp, Stamps};
+use crate::stamp::{Ban, Order, Purges, Stamp, Subject, Verdict, by_bans, by_cells};
 use ::redis::{Pipeline, Value};
 use bytes::Bytes;
+use header::Record;
+use manager::Manager;
 use purger::Purger;
 use scripts::{Purge, Scripts};
 use service::Client;
@@ -40,6 +44,7 @@ pub(crate) use writer::Write;
 /// Redis, as this cache uses it.
 pub(crate) struct Remote {
     shared: Arc<Shared>,
+    config: RedisConfig,
     background: std::sync::Mutex<Vec<JoinHandle<()>>>,
     running: Arc<AtomicBool>,
 }
@@ -51,10 +56,11 @@ struct Shared {
     writer: Writer,
     purger: Arc<Purger>,
     observer: Arc<Observer>,
-    /// The key of the record of purges.
+    /// The key of the record of purges; also the channel they are told on.
     stamps: String,
-    /// What this process purged itself, or learned of.
-    own: Arc<Stamps>,
+    /// The key of the list of purges by pattern.
+    patterns: String,
+    purges: Arc<Purges>,
     /// The highest clock seen.
     seen: AtomicU64,
     /// When Redis last told its clock, counted from when it was asked.
@@ -62,6 +68,7 @@ struct Shared {
     clock: Clock,
     wanted_cells: usize,
     timeout: Duration,
+    coherence_bound: Duration,
     retry: bool,
 }
 
@@ -70,7 +77,7 @@ pub(crate) struct Parts<'a> {
     pub(crate) config: &'a CacheConfig,
     pub(crate) namespace: &'a Namespace,
     pub(crate) clock: Clock,
-    pub(crate) own: Arc<Stamps>,
+    pub(crate) purges: Arc<Purges>,
     pub(crate) observer: Arc<Observer>,
 }
 
@@ -86,19 +93,13 @@ pub(crate) enum Get {
 #[derive(Debug)]
 pub(crate) struct Read {
     pub(crate) values: Vec<Option<Bytes>>,
-    pub(crate) clock: Stamp,
-    /// The stamp of the last purge of everything.
-    pub(crate) everything: Stamp,
-    /// Cells in the record.
-    cells: usize,
+    record: Record,
 }
 
-/// The fixed part of the record of purges.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Record {
-    clock: Stamp,
-    everything: Stamp,
-    cells: usize,
+impl Read {
+    pub(crate) fn clock(&self) -> Stamp {
+        self.record.clock
+    }
 }
 
 /// Clears the flag when the last task is gone, be it with its runtime.
@@ -128,14 +129,17 @@ impl Remote {
                 purger,
                 observer: parts.observer,
                 stamps: parts.namespace.name("{c}:stamps"),
-                own: parts.own,
+                patterns: parts.namespace.name("{c}:patterns"),
+                purges: parts.purges,
                 seen: AtomicU64::new(0),
                 contact: AtomicU64::new(0),
                 clock: parts.clock,
                 wanted_cells: config.stamp_cells,
                 timeout,
+                coherence_bound: config.coherence_bound,
                 retry: redis.retry_on_timeout,
             }),
+            config: redis.clone(),
             background: std::sync::Mutex::default(),
             running: Arc::default(),
         })
@@ -149,16 +153,14 @@ impl Remote {
         }
         self.shared.slots.reset();
         let running = Arc::new(Running(self.running.clone()));
-        let (keeper, writer, purger) = (
-            self.shared.clone(),
-            self.shared.clone(),
-            self.shared.clone(),
-        );
+        let shared = || self.shared.clone();
+        let manager = Manager::new(&self.config, Arc::default());
         let with = |task| run(running.clone(), task);
         let tasks = vec![
-            tokio::spawn(with(Box::pin(keeper::run(keeper)))),
-            tokio::spawn(with(Box::pin(writer::run(writer)))),
-            tokio::spawn(with(Box::pin(purger::run(purger)))),
+            tokio::spawn(with(Box::pin(keeper::run(shared())))),
+            tokio::spawn(with(Box::pin(writer::run(shared())))),
+            tokio::spawn(with(Box::pin(purger::run(shared())))),
+            tokio::spawn(with(Box::pin(control::run(shared(), manager)))),
         ];
         *crate::sync::lock(&self.background) = tasks;
     }
@@ -200,7 +202,7 @@ impl Remote {
 
     /// The highest clock seen.
     pub(crate) fn seen(&self) -> Stamp {
-        Stamp(self.shared.seen.load(Ordering::Acquire))
+        self.shared.seen()
     }
 
     /// Reads keys and the clock in one round trip; keys first, so that the clock is no older
@@ -216,10 +218,7 @@ impl Remote {
                 Get::Header(key) => pipe.cmd("GETRANGE").arg(key).arg(0).arg(HEADER_LEN - 1),
             };
         }
-        pipe.cmd("GETRANGE")
-            .arg(&shared.stamps)
-            .arg(0)
-            .arg(FIXED * 8 - 1);
+        header::get(&mut pipe, &shared.stamps);
         let mut values = shared.ask(pipe).await?.into_iter();
         let read = values.by_ref().take(gets.len()).map(bytes_of).collect();
         let record = values.next().and_then(bytes_of).unwrap_or_default();
@@ -231,37 +230,40 @@ impl Remote {
         shared.contact.fetch_max(asked.0, Ordering::AcqRel);
         Ok(Read {
             values: read,
-            clock: record.clock,
-            everything: record.everything,
-            cells: record.cells,
+            record,
         })
     }
 
-    /// The highest stamp of `scopes`, in the record that was read, at that time or later.
-    pub(crate) async fn highest(&self, read: &Read, scopes: &[Scope]) -> Result<Stamp, Fault> {
-        let shared = &*self.shared;
-        let mut pipe = Pipeline::with_capacity(scopes.len() + 1);
-        pipe.cmd("GETRANGE")
-            .arg(&shared.stamps)
-            .arg(0)
-            .arg(FIXED * 8 - 1);
-        for scope in scopes {
-            let at = scope.cell(read.cells) * 8;
-            pipe.cmd("GETRANGE").arg(&shared.stamps).arg(at).arg(at + 7);
+    /// Judges by the record that was read, at that time or later.
+    pub(crate) async fn judge(&self, read: &Read, subject: Subject<'_>) -> Result<Verdict, Fault> {
+        let (shared, record) = (&*self.shared, &read.record);
+        let [hard, soft] = record.everything;
+        let of_everything = by_cells(subject.stamp, hard, soft);
+        if of_everything.is_purged() || subject.stamp > record.clock {
+            return Ok(Verdict::Purged);
         }
-        let mut values = shared.ask(pipe).await?.into_iter().map(bytes_of);
-        let record = values.next().flatten().unwrap_or_default();
-        let same = |record: &Record| record.cells == read.cells && record.clock >= read.clock;
-        Record::read(&record).filter(same).ok_or(Fault::Foreign)?;
-        let mut highest = Stamp(0);
-        for value in values {
-            let Some(cell) = value.as_deref().and_then(|cell| cell.try_into().ok()) else {
+        let banned = record.newest_ban > subject.stamp;
+        let mut values = shared
+            .ask(shared.cells(record, subject, banned))
+            .await?
+            .into_iter();
+        let now = values.next().and_then(bytes_of).unwrap_or_default();
+        let same = |now: &Record| now.cells == record.cells && now.clock >= record.clock;
+        Record::read(&now).filter(same).ok_or(Fault::Foreign)?;
+        let mut verdict = of_everything;
+        for _ in subject.scopes {
+            let mut cell = || stamp_of(values.next());
+            let (Some(hard), Some(soft)) = (cell(), cell()) else {
                 // The record has lost its end: all before a new one is purged.
-                return Ok(shared.make_record().await?.clock);
+                shared.make_record().await?;
+                return Ok(Verdict::Purged);
             };
-            highest = highest.max(Stamp(u64::from_be_bytes(cell)));
+            verdict = verdict.and(by_cells(subject.stamp, hard, soft));
         }
-        Ok(highest)
+        match banned {
+            false => Ok(verdict),
+            true => Ok(verdict.and(listed(values.next(), record.newest_ban, subject))),
+        }
     }
 
     /// Queues a write; drops it, and counts that, if the queue is full.
@@ -272,16 +274,16 @@ impl Remote {
     /// Purges on all instances; see [`Applied`].
     pub(crate) fn purge(
         &self,
-        scopes: &[Scope],
+        order: &Order,
         past: Stamp,
     ) -> impl Future<Output = Applied> + use<> {
-        self.shared.purger.purge(scopes, past)
+        self.shared.purger.purge(order, past)
     }
 
-    /// Whether a purge that Redis has not taken yet covers one of `scopes`: then nothing of
-    /// theirs in Redis may be used.
-    pub(crate) fn purge_pending(&self, scopes: &[Scope]) -> bool {
-        self.shared.purger.covers(scopes)
+    /// What purges that Redis has not taken yet say: of what they cover nothing in Redis may be
+    /// used.
+    pub(crate) fn judge_pending(&self, subject: Subject<'_>) -> Verdict {
+        self.shared.purger.judge(subject)
     }
 
     /// Writes now, and waits for it.
@@ -328,6 +330,10 @@ impl Drop for Remote {
 }
 
 impl Shared {
+    fn seen(&self) -> Stamp {
+        Stamp(self.seen.load(Ordering::Acquire))
+    }
+
     fn saw(&self, clock: Stamp) {
         self.seen.fetch_max(clock.0, Ordering::AcqRel);
     }
@@ -342,27 +348,45 @@ impl Shared {
         }
     }
 
+    /// Reads the fixed part, and what decides over a subject.
+    fn cells(&self, record: &Record, subject: Subject<'_>, banned: bool) -> Pipeline {
+        let mut pipe = Pipeline::with_capacity(2 * subject.scopes.len() + 2);
+        header::get(&mut pipe, &self.stamps);
+        let mut range = |from: usize, to: usize| {
+            pipe.cmd("GETRANGE").arg(&self.stamps).arg(from).arg(to);
+        };
+        for cell in subject
+            .scopes
+            .iter()
+            .flat_map(|scope| scope.cells(record.cells))
+        {
+            range(cell * 8, cell * 8 + 7);
+        }
+        if banned {
+            pipe.cmd("LRANGE").arg(&self.patterns).arg(0).arg(-1);
+        }
+        pipe
+    }
+
     /// Makes the record, if there is none or it is older than what was seen; then nothing
     /// stored before is valid.
     async fn make_record(&self) -> Result<Record, Fault> {
-        self.purge(&[], Stamp(0)).await?;
+        self.purge(&Order::default(), Stamp(0)).await?;
         let mut pipe = Pipeline::with_capacity(1);
-        pipe.cmd("GETRANGE")
-            .arg(&self.stamps)
-            .arg(0)
-            .arg(FIXED * 8 - 1);
+        header::get(&mut pipe, &self.stamps);
         let record = self.ask(pipe).await?.pop().and_then(bytes_of);
         Record::read(&record.unwrap_or_default()).ok_or(Fault::Foreign)
     }
 
     /// Purges past everything seen, and past the mark `past`.
-    async fn purge(&self, scopes: &[Scope], past: Stamp) -> Result<Stamp, Fault> {
+    async fn purge(&self, order: &Order, past: Stamp) -> Result<Stamp, Fault> {
         let purge = Purge {
-            scopes,
+            order,
             seen: Stamp(self.seen.load(Ordering::Acquire)),
             past,
         };
-        let call = self.scripts.purge(&self.stamps, self.wanted_cells, &purge);
+        let keys = (&*self.stamps, &*self.patterns);
+        let call = self.scripts.purge(keys, self.wanted_cells, &purge);
         let n = match call.run(&self.client).await {
             Err(Fault::Timeout) if self.retry => call.run(&self.client).await?,
             reply => reply?,
@@ -401,19 +425,26 @@ fn circuit(
     })
 }
 
-impl Record {
-    /// `None`: it is none of this layout.
-    fn read(record: &[u8]) -> Option<Self> {
-        let (cells, []) = record.as_chunks::<8>() else {
-            return None;
-        };
-        let [clock, everything, format] = cells.try_into().ok()?;
-        Some(Self {
-            clock: Stamp(u64::from_be_bytes(clock)),
-            everything: Stamp(u64::from_be_bytes(everything)),
-            cells: scripts::cells_of(u64::from_be_bytes(format))?,
-        })
+fn stamp_of(value: Option<Value>) -> Option<Stamp> {
+    let cell = bytes_of(value?)?;
+    Some(Stamp(u64::from_be_bytes(cell[..].try_into().ok()?)))
+}
+
+/// What the list of purges by pattern says of a subject; one that lacks the newest, or cannot be
+/// read, is lost, and with it what it covered.
+fn listed(list: Option<Value>, newest: Stamp, subject: Subject<'_>) -> Verdict {
+    match bans_of(list) {
+        Some(bans) if bans.last().is_some_and(|ban| ban.at >= newest) => by_bans(subject, &bans),
+        _ => Verdict::Purged,
     }
+}
+
+fn bans_of(list: Option<Value>) -> Option<Vec<Ban>> {
+    let Value::Array(items) = list? else {
+        return None;
+    };
+    let read = |item| Ban::read(&bytes_of(item)?);
+    items.into_iter().map(read).collect()
 }
 
 /// One of the background tasks, for as long as its runtime runs.

@@ -3,7 +3,7 @@
 
 use super::Shared;
 use super::back_off::BackOff;
-use crate::stamp::{Scope, Stamp};
+use crate::stamp::{Order, Scope, Stamp, Subject, Verdict};
 use crate::sync::lock;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -11,6 +11,9 @@ use tokio::sync::{Notify, oneshot, watch};
 
 /// More scopes than this, and everything is purged.
 const MAX_SCOPES: usize = 4096;
+
+/// The same of patterns.
+const MAX_PATTERNS: usize = 64;
 
 /// How long a caller waits to learn whether its purge is in force.
 const ANSWER_WITHIN: Duration = Duration::from_secs(1);
@@ -36,10 +39,17 @@ pub(super) struct Purger {
 
 #[derive(Default)]
 struct Queue {
-    scopes: Vec<Scope>,
-    /// Taken by the task, and not yet answered for; kept here so that they outlive it.
-    under_way: Vec<Scope>,
+    hard: Waiting,
+    soft: Waiting,
+    /// Taken by the task, and not yet answered for; kept here so that it outlives it.
+    under_way: Order,
     past: Stamp,
+}
+
+/// What is to be purged in one call, and who waits for it.
+#[derive(Default)]
+struct Waiting {
+    order: Order,
     callers: Vec<oneshot::Sender<Applied>>,
 }
 
@@ -47,15 +57,16 @@ impl Purger {
     /// Queues at once; what is returned only waits.
     pub(super) fn purge(
         &self,
-        scopes: &[Scope],
+        order: &Order,
         past: Stamp,
     ) -> impl Future<Output = Applied> + use<> {
         let (tell, told) = oneshot::channel();
         {
             let mut queue = lock(&self.queue);
             queue.past = queue.past.max(past);
-            queue.add(scopes);
-            queue.callers.push(tell);
+            let waiting = queue.of(order.soft);
+            waiting.add(order);
+            waiting.callers.push(tell);
             self.open.send_replace(queue.len());
         }
         self.arrived.notify_one();
@@ -75,11 +86,17 @@ impl Purger {
         self.arrived.notify_one();
     }
 
-    /// Whether a purge that Redis has not taken yet covers one of `scopes`.
-    pub(super) fn covers(&self, scopes: &[Scope]) -> bool {
-        *self.open.borrow() > 0 && lock(&self.queue).covers(scopes)
+    /// What purges that Redis has not taken yet say of a subject, whatever its stamp.
+    pub(super) fn judge(&self, subject: Subject<'_>) -> Verdict {
+        // Let go of before the queue is locked: whoever holds the queue may change it.
+        let open = *self.open.borrow();
+        match open {
+            0 => Verdict::Valid,
+            _ => lock(&self.queue).judge(subject),
+        }
     }
 
+    /// Scopes and patterns queued or on their way.
     pub(super) fn open(&self) -> usize {
         *self.open.borrow()
     }
@@ -89,16 +106,18 @@ impl Purger {
         let _ = self.open.subscribe().wait_for(|open| *open == 0).await;
     }
 
-    fn take(&self) -> (Vec<Scope>, Stamp, Vec<oneshot::Sender<Applied>>) {
+    fn take(&self) -> (Order, Stamp, Vec<oneshot::Sender<Applied>>) {
         let mut queue = lock(&self.queue);
-        queue.under_way = std::mem::take(&mut queue.scopes);
-        let callers = std::mem::take(&mut queue.callers);
-        (queue.under_way.clone(), queue.past, callers)
+        let soft = queue.hard.order.is_empty();
+        let taken = std::mem::take(queue.of(soft));
+        queue.under_way = taken.order;
+        queue.under_way.soft = soft;
+        (queue.under_way.clone(), queue.past, taken.callers)
     }
 
     fn done(&self) {
         let mut queue = lock(&self.queue);
-        queue.under_way.clear();
+        queue.under_way = Order::default();
         self.open.send_replace(queue.len());
     }
 
@@ -106,30 +125,53 @@ impl Purger {
     fn again(&self) {
         let mut queue = lock(&self.queue);
         let under_way = std::mem::take(&mut queue.under_way);
-        queue.add(&under_way);
+        queue.of(under_way.soft).add(&under_way);
         self.open.send_replace(queue.len());
     }
 }
 
 impl Queue {
-    fn add(&mut self, scopes: &[Scope]) {
-        for scope in scopes {
-            if !self.scopes.contains(scope) {
-                self.scopes.push(*scope);
-            }
-        }
-        if self.scopes.len() > MAX_SCOPES {
-            self.scopes = vec![Scope::Everything];
+    fn of(&mut self, soft: bool) -> &mut Waiting {
+        match soft {
+            true => &mut self.soft,
+            false => &mut self.hard,
         }
     }
 
     fn len(&self) -> usize {
-        self.scopes.len() + self.under_way.len()
+        self.hard.order.len() + self.soft.order.len() + self.under_way.len()
     }
 
-    fn covers(&self, scopes: &[Scope]) -> bool {
-        let mut queued = self.scopes.iter().chain(&self.under_way);
-        queued.any(|scope| *scope == Scope::Everything || scopes.contains(scope))
+    fn judge(&self, subject: Subject<'_>) -> Verdict {
+        let orders = [&self.hard.order, &self.soft.order, &self.under_way];
+        let covering = orders.into_iter().filter(|order| order.covers(subject));
+        covering
+            .map(|order| match order.soft {
+                true => Verdict::Stale(self.past),
+                false => Verdict::Purged,
+            })
+            .fold(Verdict::Valid, Verdict::and)
+    }
+}
+
+impl Waiting {
+    fn add(&mut self, new: &Order) {
+        let order = &mut self.order;
+        order.soft = new.soft;
+        for scope in &new.scopes {
+            if !order.scopes.contains(scope) {
+                order.scopes.push(*scope);
+            }
+        }
+        for pattern in &new.patterns {
+            if !order.patterns.contains(pattern) {
+                order.patterns.push(pattern.clone());
+            }
+        }
+        if order.scopes.len() > MAX_SCOPES || order.patterns.len() > MAX_PATTERNS {
+            order.scopes = vec![Scope::Everything];
+            order.patterns.clear();
+        }
     }
 }
 
@@ -139,16 +181,16 @@ pub(super) async fn run(shared: Arc<Shared>) {
     let mut back_off = BackOff::new(FIRST_BACK_OFF, LAST_BACK_OFF);
     purger.again();
     loop {
-        let (scopes, past, callers) = purger.take();
-        if scopes.is_empty() {
+        let (order, past, callers) = purger.take();
+        if order.is_empty() {
             purger.arrived.notified().await;
             continue;
         }
-        match shared.purge(&scopes, past).await {
+        match shared.purge(&order, past).await {
             Ok(n) => {
                 back_off.reset();
                 // Before it is no longer pending: in between nothing would tell of it.
-                shared.own.learn(&scopes, n);
+                shared.purges.learn(&order, n);
                 purger.done();
                 tell(callers, Applied::At(n));
             }

@@ -4,7 +4,7 @@ use super::Write;
 use super::service::Client;
 use crate::clock::millis;
 use crate::error::Fault;
-use crate::stamp::{FIXED, Scope, Stamp};
+use crate::stamp::{FIXED, Order, Pattern, Scope, Stamp};
 use ::redis::{Pipeline, Script, Value};
 use std::sync::Arc;
 
@@ -23,7 +23,8 @@ redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1
 ";
 
-/// Raises the cells of scopes past everything seen before. A record that is missing, or
+/// Raises the cells of scopes, and notes patterns, past everything seen before, and tells all who
+/// listen what the clock was, what it is, and what was raised. A record that is missing, or
 /// older than what the caller has seen, is made anew with every cell raised: nothing stored
 /// before is valid then; so is what is no record at all. One of a later layout is left alone.
 /// The new stamp is past the caller's own marks too. Safe to repeat.
@@ -31,19 +32,20 @@ return 1
 /// The first write is one that a full server allows, and after a first write it refuses no
 /// other of the script: a purge must get through when nothing can be stored.
 const PURGE: &str = r"
-local key, seen, past = KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2])
+local key, list = KEYS[1], KEYS[2]
+local seen, past = tonumber(ARGV[1]), tonumber(ARGV[2])
 local cells, fixed = tonumber(ARGV[3]), tonumber(ARGV[4])
+local soft, scopes = tonumber(ARGV[5]), tonumber(ARGV[6])
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local head = redis.call('GETRANGE', key, 0, fixed * 8 - 1)
-local clock, layout, held = 0, 0, 0
+local clock, everything, layout, held = 0, 0, 0, 0
 if #head == fixed * 8 then
-  local _
-  clock, _, layout, held = struct.unpack('>I8I8I4I4', head)
-  if layout > 1 and layout < 1000 then
+  clock, everything, layout, held = struct.unpack('>I8I8I4I4', head)
+  if layout > 2 and layout < 1000 then
     return redis.error_reply('LAYOUT the record of purges is of a later version')
   end
-  if layout ~= 1 or redis.call('STRLEN', key) ~= held * 8 then
+  if layout ~= 2 or redis.call('STRLEN', key) ~= held * 16 then
     clock = 0
   end
 end
@@ -51,39 +53,65 @@ local n = math.max(clock, now - 1, seen, past) + 1
 if n >= 9007199254740992 then
   return redis.error_reply('CLOCK the clock of purges has run out')
 end
+local cell = struct.pack('>I8', n)
+local function tell(previous, raised, patterns)
+  local head = struct.pack('>I8I8I8BI4', previous, n, everything, soft, #raised)
+  local parts = {head}
+  for _, at in ipairs(raised) do parts[#parts + 1] = struct.pack('>I4', at) end
+  for _, p in ipairs(patterns) do parts[#parts + 1] = struct.pack('>I4', #p) .. p end
+  redis.call('PUBLISH', key, table.concat(parts))
+end
 redis.call('PERSIST', key)
 if clock == 0 or clock < seen then
-  local cell = struct.pack('>I8', n)
-  local rest = string.rep(cell, cells - fixed)
-  redis.call('SET', key, cell .. cell .. struct.pack('>I8', 4294967296 + cells) .. rest)
+  local zeros = string.rep(string.char(0), 8)
+  local head = cell .. cell .. struct.pack('>I4I4', 2, cells) .. zeros .. zeros
+  local hard = string.rep(cell, cells - fixed)
+  redis.call('SET', key, head .. hard .. string.rep(zeros, cells))
+  redis.call('DEL', list)
+  everything = n
+  tell(0, {}, {})
   return string.format('%.0f', n)
 end
-if #ARGV == 4 then
+if #ARGV == 6 then
   return string.format('%.0f', clock)
 end
-local cell = struct.pack('>I8', n)
-for i = 5, #ARGV do
+local raised, patterns = {}, {}
+for i = 7, 6 + scopes do
   local hash = tonumber(ARGV[i])
-  local at = 1
+  local at = soft == 1 and 4 or 1
   if hash >= 0 then
-    at = fixed + hash % (held - fixed)
+    at = fixed + hash % (held - fixed) + soft * held
+  elseif soft == 0 then
+    everything = n
   end
   redis.call('SETRANGE', key, at * 8, cell)
+  raised[#raised + 1] = at
+end
+for i = 7 + scopes, #ARGV do
+  redis.call('RPUSH', list, cell .. string.char(soft) .. ARGV[i])
+  redis.call('SETRANGE', key, 24, cell)
+  patterns[#patterns + 1] = ARGV[i]
+end
+while #patterns > 0 and redis.call('LLEN', list) > 128 do
+  local oldest = struct.unpack('>I8', redis.call('LPOP', list))
+  everything = math.max(everything, oldest)
+  redis.call('SETRANGE', key, 8, struct.pack('>I8', everything))
 end
 redis.call('SETRANGE', key, 0, cell)
+tell(clock, raised, patterns)
 return string.format('%.0f', n)
 ";
 
-/// The format cell: 1 for this layout in the upper half, the number of cells in the lower.
+/// The format cell: 2 for this layout in the upper half, the number of cells in the lower.
 pub(super) fn cells_of(format: u64) -> Option<usize> {
     let cells = usize::try_from(format & 0xffff_ffff).ok()?;
-    (format >> 32 == 1 && cells > FIXED).then_some(cells)
+    (format >> 32 == 2 && cells > FIXED).then_some(cells)
 }
 
-/// One purge; with no scopes it only makes sure that there is a record past `seen`.
+/// One purge; of nothing it only makes sure that there is a record past `seen`.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Purge<'a> {
-    pub(super) scopes: &'a [Scope],
+    pub(super) order: &'a Order,
     /// The highest clock read from Redis.
     pub(super) seen: Stamp,
     /// The highest mark made here.
@@ -107,7 +135,7 @@ pub(super) struct Scripts {
 /// A script on one key.
 pub(super) struct Invocation<'a> {
     code: &'a Code,
-    key: &'a str,
+    keys: Vec<&'a str>,
     args: Vec<Vec<u8>>,
 }
 
@@ -127,17 +155,19 @@ impl Scripts {
         let ttl = millis(write.ttl).clamp(1, LONGEST);
         Invocation {
             code: &self.store,
-            key: &write.name,
+            keys: vec![&write.name],
             args: vec![write.entry.wire().to_vec(), ttl.to_string().into_bytes()],
         }
     }
 
+    /// A purge of the record and the list of patterns.
     pub(super) fn purge<'a>(
         &'a self,
-        stamps: &'a str,
+        (stamps, patterns): (&'a str, &'a str),
         cells: usize,
         purge: &Purge<'_>,
     ) -> Invocation<'a> {
+        let order = purge.order;
         let scope = |scope: &Scope| match scope {
             Scope::Everything => "-1".to_owned(),
             Scope::Named(hash) => hash.to_string(),
@@ -147,12 +177,15 @@ impl Scripts {
             purge.past.0.to_string(),
             cells.to_string(),
             FIXED.to_string(),
+            u8::from(order.soft).to_string(),
+            order.scopes.len().to_string(),
         ];
-        let args = fixed.into_iter().chain(purge.scopes.iter().map(scope));
+        let words = fixed.into_iter().chain(order.scopes.iter().map(scope));
+        let patterns_args = order.patterns.iter().map(Pattern::to_wire);
         Invocation {
             code: &self.purge,
-            key: stamps,
-            args: args.map(String::into_bytes).collect(),
+            keys: vec![stamps, patterns],
+            args: words.map(String::into_bytes).chain(patterns_args).collect(),
         }
     }
 }
@@ -172,8 +205,8 @@ impl Invocation<'_> {
         let mut pipe = Pipeline::with_capacity(1);
         pipe.cmd(name)
             .arg(code)
-            .arg(1)
-            .arg(self.key)
+            .arg(self.keys.len())
+            .arg(&self.keys)
             .arg(&self.args);
         let reply = client.send(&Arc::new(pipe)).await?.pop();
         reply.ok_or(Fault::Broken)
