@@ -49,6 +49,7 @@ mod clock;
 mod config;
 mod entry;
 mod error;
+mod fences;
 mod flight;
 pub mod guide;
 mod http;

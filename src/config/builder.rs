@@ -4,8 +4,11 @@ use super::{
     API_RESPONSE, CacheConfig, CircuitBreaker, Classes, RedisConfig, Route, Routes, Stale,
 };
 use crate::error::{ConfigError, ConfigErrorKind};
+use crate::fences::Fences;
 use crate::key::KeyRules;
+use crate::policy::rules::Rules;
 use crate::policy::{ClientDirectives, Credentials};
+use http::HeaderName;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
@@ -49,6 +52,10 @@ impl Default for CacheConfigBuilder {
                 write_queue: NonZeroUsize::new(1024).unwrap_or(NonZeroUsize::MIN),
                 stamp_cells: 65_536,
                 etag: true,
+                fences: Fences::default(),
+                rules: Rules::default(),
+                targeted: Vec::new(),
+                invalidate: true,
                 strip_tags: false,
                 near_cache: false,
                 coherence_bound: Duration::from_secs(1),
@@ -265,6 +272,52 @@ impl CacheConfigBuilder {
     /// body. Default: true.
     pub fn etag(mut self, make: bool) -> Self {
         self.config.etag = make;
+        self
+    }
+
+    /// Whether a response that does not say for how long it is fresh is so for a tenth of the time
+    /// since its `Last-Modified` (RFC 9111 §4.2.2), at most a day; before any TTL that is set.
+    /// Default: false.
+    pub fn heuristics(mut self, guess: bool) -> Self {
+        self.config.rules.heuristic = guess;
+        self
+    }
+
+    /// Whether a stale response that has an `ETag` or `Last-Modified` is kept and validated
+    /// (RFC 9111 §4.3): the handler is asked with `If-None-Match` or `If-Modified-Since`, and
+    /// a 304 makes the stored response fresh again. For handlers that answer such requests.
+    /// Default: false.
+    pub fn validation(mut self, validate: bool) -> Self {
+        self.config.rules.store_for_validation = validate;
+        self
+    }
+
+    /// Whether `must-revalidate` lets responses to requests with credentials be stored, as
+    /// `public` and `s-maxage` do (RFC 9111 §3.5). Default: false.
+    pub fn must_revalidate_shares(mut self, shares: bool) -> Self {
+        self.config.rules.must_revalidate_shares = shares;
+        self
+    }
+
+    /// Whether responses with `Set-Cookie` are stored, and the cookie sent to everybody. Only for
+    /// a proxy whose origins are known to mean that. Default: false.
+    pub fn store_set_cookie(mut self, store: bool) -> Self {
+        self.config.rules.set_cookie = store;
+        self
+    }
+
+    /// The fields that take the place of `Cache-Control` and `Expires` for this cache
+    /// (RFC 9213), the first that is there and valid; `CDN-Cache-Control`, say. Default: none.
+    pub fn targeted<I: IntoIterator<Item = HeaderName>>(mut self, fields: I) -> Self {
+        self.config.targeted = fields.into_iter().collect();
+        self
+    }
+
+    /// Whether a request with an unsafe method that succeeds purges its URI, and those that its
+    /// `Location` and `Content-Location` name, on all instances before it is answered
+    /// (RFC 9111 §4.4). Default: true.
+    pub fn invalidate_on_write(mut self, invalidate: bool) -> Self {
+        self.config.invalidate = invalidate;
         self
     }
 

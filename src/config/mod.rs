@@ -12,8 +12,11 @@ pub use redis::RedisConfig;
 pub use route::Route;
 pub(crate) use route::Routes;
 
+use crate::fences::Fences;
 use crate::key::KeyRules;
+use crate::policy::rules::Rules;
 use crate::policy::{ClientDirectives, Credentials};
+use http::HeaderName;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
@@ -36,6 +39,10 @@ pub(crate) const API_RESPONSE: &str = "api_response";
 /// # Ok::<(), neuralblitz_cache::ConfigError>(())
 /// ```
 #[derive(Clone, Debug)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a setting of its own"
+)]
 pub struct CacheConfig {
     pub(crate) redis: Option<RedisConfig>,
     pub(crate) namespace: String,
@@ -51,6 +58,13 @@ pub struct CacheConfig {
     pub(crate) write_queue: NonZeroUsize,
     pub(crate) stamp_cells: usize,
     pub(crate) etag: bool,
+    pub(crate) fences: Fences,
+    /// What is done of all that RFC 9111 leaves open.
+    pub(crate) rules: Rules,
+    /// Fields that speak to this cache in the place of `Cache-Control`, the first first.
+    pub(crate) targeted: Vec<HeaderName>,
+    /// Whether unsafe methods invalidate.
+    pub(crate) invalidate: bool,
     pub(crate) strip_tags: bool,
     pub(crate) near_cache: bool,
     pub(crate) coherence_bound: Duration,

@@ -13,6 +13,7 @@ use crate::cache::Inner;
 use crate::clock::{Timestamp, millis};
 use crate::config::{API_RESPONSE, Stale};
 use crate::entry::{Meta, StaleWindows};
+use crate::fences::Fence;
 use crate::flight::Lead;
 use crate::key::{class_scope, prefix_scope, tag_scope, uri_scopes, variant_bytes};
 use crate::policy::conditional::not_modified;
@@ -84,7 +85,7 @@ impl Fetch<'_> {
             && !self.background
             && self.ask.conditional
             && parts.status == StatusCode::OK
-            && not_modified(&self.ask.headers, &parts.headers, None);
+            && not_modified(&self.ask.headers, &parts.headers, None, now);
         let arrived = Arrived {
             parts,
             began,
@@ -158,12 +159,15 @@ impl Fetch<'_> {
                     .or(route.map(|route| route.stale).unwrap_or_default())
                     .or(config.classes.stale(class)),
             ),
+            rules: config.rules,
         };
         let head = Head {
             status: parts.status,
             headers: &parts.headers,
             guarded: self.ask.guarded,
+            asked: *now,
             now: *now,
+            targeted: &config.targeted,
         };
         if self.background && is_failure(parts.status) {
             // It must not take the place of what would have stood in for it.
@@ -287,7 +291,10 @@ impl Fetch<'_> {
         let tags = hints.tagging.of(&arrived.parts).unwrap_or_default();
         let make_etag = config.etag && !headers.contains_key(ETAG);
         let fresh_until = arrived.now.after(storable.fresh_for);
-        let stamp = self.turn.moment.stamp();
+        let stamp = match config.fences.stands(Fence::StampBefore) {
+            true => self.turn.moment.stamp(),
+            false => Some(self.cache().store.latest()),
+        };
         Plan {
             cache: self.cache().clone(),
             key: self.ask.key.clone(),
@@ -303,7 +310,9 @@ impl Fetch<'_> {
                 stale: storable.stale,
             },
             stamped: stamp.is_some(),
-            outage: self.cache().store.remote.is_some() && self.turn.moment.is_alone(),
+            outage: self.cache().store.remote.is_some()
+                && self.turn.moment.is_alone()
+                && config.fences.stands(Fence::Outage),
             scopes: self.scopes(&hints, &tags),
             tags,
             status: arrived.parts.status,

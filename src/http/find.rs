@@ -209,7 +209,7 @@ impl Way<'_> {
                 Some(Step::Answer(response))
             }
             Reuse::WhileRevalidate => Some(self.use_stale(entry, lookup, vary)),
-            Reuse::Stale | Reuse::Unfit => None,
+            Reuse::StaleAllowed | Reuse::Stale | Reuse::MustValidate | Reuse::Unfit => None,
         }
     }
 
@@ -369,7 +369,7 @@ impl Way<'_> {
         status::append(&mut headers, status::forwarded(reason, fate));
         let unmodified = head.status == StatusCode::OK
             && self.ask.conditional
-            && not_modified(&self.ask.headers, &head.headers, None);
+            && not_modified(&self.ask.headers, &head.headers, None, now);
         Waited::Answer(match unmodified {
             true => reply::not_modified_response(&headers),
             false => reply::response(head.status, headers, CacheBody::follow(reader, head.length)),

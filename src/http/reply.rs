@@ -26,7 +26,8 @@ pub(super) fn stored<B>(
 ) -> Response<CacheBody<B>> {
     let status = entry.status;
     let unmodified = |request: &HeaderMap| {
-        status == StatusCode::OK && not_modified(request, entry.head(), Some(entry.meta.stored_at))
+        status == StatusCode::OK
+            && not_modified(request, entry.head(), Some(entry.meta.stored_at), now)
     };
     let unmodified = form.conditional.is_some_and(unmodified);
     let mut headers = match unmodified {

@@ -1,6 +1,7 @@
 //! Conditional requests, answered from what is stored (RFC 9111 §4.3.2, RFC 9110 §13).
 
-use super::ttl::date;
+use super::dates;
+use super::etag::{Tag, tags};
 use crate::clock::Timestamp;
 use http::header::{DATE, ETAG, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED};
 use http::{HeaderMap, HeaderName};
@@ -10,54 +11,43 @@ use http::{HeaderMap, HeaderName};
 /// `If-None-Match` goes before `If-Modified-Since` (RFC 9110 §13.2.2) and compares weakly
 /// (§13.1.2). Without `Last-Modified` the time since which nothing changed is the `Date` of
 /// a stored response, or when it was `received` (RFC 9111 §4.3.2); one that just came has
-/// none.
+/// none. `now` tells the century of dates that do not.
 pub(crate) fn not_modified(
     request: &HeaderMap,
     selected: &HeaderMap,
     received: Option<Timestamp>,
+    now: Timestamp,
 ) -> bool {
     if request.contains_key(IF_NONE_MATCH) {
-        let etag = selected.get(ETAG).and_then(|tag| opaque(tag.as_bytes()));
+        let tag = Tag::of(selected);
         return request
             .get_all(IF_NONE_MATCH)
             .iter()
-            .any(|line| list_matches(line.as_bytes(), etag));
+            .any(|line| list_matches(line.as_bytes(), tag));
     }
-    let Some(since) = date(request, &IF_MODIFIED_SINCE) else {
+    let Some(since) = since(request, now) else {
         return false;
     };
-    let came = || date(selected, &DATE).or(received);
-    let modified = date(selected, &LAST_MODIFIED).or_else(|| received.and_then(|_| came()));
-    let Some(modified) = modified else {
+    let came = || dates::field(selected, &DATE, now).or(received);
+    let modified = dates::field(selected, &LAST_MODIFIED, now);
+    let Some(modified) = modified.or_else(|| received.and_then(|_| came())) else {
         return false;
     };
     // Dates on the wire are whole seconds.
     modified.0 / 1000 <= since.0 / 1000
 }
 
-/// The tag without `W/`, quotes kept: weak comparison (RFC 9110 §8.8.3.2).
-fn opaque(tag: &[u8]) -> Option<&[u8]> {
-    let tag = tag.strip_prefix(b"W/").unwrap_or(tag);
-    (tag.len() >= 2 && tag.starts_with(b"\"") && tag.ends_with(b"\"")).then_some(tag)
+/// `If-Modified-Since`: of two lines, or what is no date, nothing counts (RFC 9110 §13.1.3).
+fn since(request: &HeaderMap, now: Timestamp) -> Option<Timestamp> {
+    let mut lines = request.get_all(IF_MODIFIED_SINCE).iter();
+    let (line, other) = (lines.next()?, lines.next());
+    let date = dates::parse(line.as_bytes(), now)?;
+    other.is_none().then_some(date)
 }
 
-/// A list of entity tags, in which commas may stand inside a tag; or `*`.
-fn list_matches(list: &[u8], etag: Option<&[u8]>) -> bool {
-    if list.trim_ascii() == b"*" {
-        return true;
-    }
-    let mut rest = list;
-    while let Some(start) = rest.iter().position(|b| *b == b'"') {
-        let Some(len) = rest[start + 1..].iter().position(|b| *b == b'"') else {
-            return false;
-        };
-        let end = start + len + 2;
-        if etag == Some(&rest[start..end]) {
-            return true;
-        }
-        rest = &rest[end..];
-    }
-    false
+/// A line of tags, or `*`, which is anything.
+fn list_matches(list: &[u8], tag: Option<Tag<'_>>) -> bool {
+    list.trim_ascii() == b"*" || tag.is_some_and(|tag| tags(list).any(|listed| listed.is_like(tag)))
 }
 
 /// The head of a 304 for what `selected` describes: what speaks of the content is left out,
@@ -90,25 +80,19 @@ fn describes_content(name: &HeaderName) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderValue;
-
-    fn map(lines: &[(&'static str, &'static str)]) -> HeaderMap {
-        let mut headers = HeaderMap::new();
-        for (name, value) in lines {
-            headers.append(*name, HeaderValue::from_static(value));
-        }
-        headers
-    }
+    use crate::policy::tests::map;
 
     const OLD: &str = "Sun, 06 Nov 1994 08:49:36 GMT";
     const SAME: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
-    const RECEIVED: Option<Timestamp> = Some(Timestamp(784_111_777_500));
+    const NOW: Timestamp = Timestamp(784_111_777_500);
+    const RECEIVED: Option<Timestamp> = Some(NOW);
 
     #[test]
     fn tags_decide_before_dates() {
         let stored = map(&[("etag", "\"a,b\""), ("last-modified", SAME)]);
-        let check =
-            |lines: &[(&'static str, &'static str)]| not_modified(&map(lines), &stored, RECEIVED);
+        let check = |lines: &[(&'static str, &'static str)]| {
+            not_modified(&map(lines), &stored, RECEIVED, NOW)
+        };
         assert!(check(&[("if-none-match", "\"a,b\"")]));
         assert!(check(&[("if-none-match", "W/\"a,b\"")]));
         assert!(check(&[("if-none-match", "\"x\", \"a,b\"")]));
@@ -119,6 +103,8 @@ mod tests {
         assert!(check(&[("if-none-match", "*")]));
         assert!(!check(&[("if-none-match", "\"a\"")]));
         assert!(!check(&[("if-none-match", "a,b")]));
+        assert!(!check(&[("if-none-match", "x, \"a,b\"")]));
+        assert!(!check(&[("if-none-match", "w/\"a,b\"")]));
         assert!(!check(&[
             ("if-none-match", "\"x\""),
             ("if-modified-since", SAME)
@@ -133,6 +119,7 @@ mod tests {
                 &map(&[("if-modified-since", since)]),
                 &map(stored),
                 RECEIVED,
+                NOW,
             )
         };
         assert!(check(&[("last-modified", SAME)], SAME));
@@ -141,6 +128,13 @@ mod tests {
         assert!(check(&[("date", OLD)], OLD));
         assert!(!check(&[], OLD));
         assert!(!check(&[("last-modified", OLD)], "yesterday"));
+        assert!(check(
+            &[("last-modified", SAME)],
+            "sunday, 06-Nov-94 08:49:37 GMT"
+        ));
+        let twice = map(&[("if-modified-since", SAME), ("if-modified-since", SAME)]);
+        let stored = map(&[("last-modified", SAME)]);
+        assert!(!not_modified(&twice, &stored, RECEIVED, NOW));
     }
 
     #[test]

@@ -20,6 +20,11 @@ pub(crate) struct Directives {
     pub(crate) max_age: Option<u32>,
     pub(crate) s_maxage: Option<u32>,
     pub(crate) min_fresh: Option<u32>,
+    /// [`ANY_AGE`] where it has no argument.
+    pub(crate) max_stale: Option<u32>,
+    pub(crate) must_understand: bool,
+    /// Part of the list could not be read: it may have said anything.
+    pub(crate) malformed: bool,
     pub(crate) must_revalidate: bool,
     pub(crate) proxy_revalidate: bool,
     /// RFC 5861 §3.
@@ -30,6 +35,9 @@ pub(crate) struct Directives {
 
 /// §1.2.2: the largest number of seconds that must be told apart.
 const MAX_SECONDS: u32 = 1 << 31;
+
+/// §5.2.1.2: `max-stale` alone accepts a response however stale.
+pub(crate) const ANY_AGE: u32 = u32::MAX;
 
 impl Directives {
     /// The directives of a response.
@@ -62,12 +70,16 @@ impl Directives {
                 Item::Directive { name, argument } => self.set(name, argument),
                 Item::Empty => {}
                 // What was meant is unknown: `private; max-age=60` is meant to be private.
-                Item::Malformed => self.no_store = true,
+                Item::Malformed => {
+                    self.no_store = true;
+                    self.malformed = true;
+                }
             }
         }
     }
 
-    fn set(&mut self, name: &[u8], argument: Option<&[u8]>) {
+    /// Adds one directive.
+    pub(super) fn set(&mut self, name: &[u8], argument: Option<&[u8]>) {
         let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
         if is("no-store") {
             self.no_store = true;
@@ -85,6 +97,11 @@ impl Directives {
             self.s_maxage.get_or_insert(seconds(argument));
         } else if is("min-fresh") {
             self.min_fresh.get_or_insert(seconds(argument));
+        } else if is("max-stale") {
+            let any = || argument.map_or(ANY_AGE, |_| seconds(argument));
+            self.max_stale.get_or_insert_with(any);
+        } else if is("must-understand") {
+            self.must_understand = true;
         } else if is("must-revalidate") {
             self.must_revalidate = true;
         } else if is("proxy-revalidate") {
@@ -191,7 +208,12 @@ mod tests {
             f(&mut directives);
             directives
         };
-        let table: [(&str, Directives); 26] = [
+        let malformed = |f: fn(&mut Directives)| {
+            let mut directives = of(f);
+            (directives.no_store, directives.malformed) = (true, true);
+            directives
+        };
+        let table: [(&str, Directives); 33] = [
             ("", of(|_| {})),
             (" , ,", of(|_| {})),
             ("max-age=60", of(|d| d.max_age = Some(60))),
@@ -209,20 +231,21 @@ mod tests {
             ),
             ("max-age=060", of(|d| d.max_age = Some(60))),
             ("max-age=1, max-age=2", of(|d| d.max_age = Some(1))),
+            ("max-age=2, max-age=1", of(|d| d.max_age = Some(2))),
+            ("max-age=x, max-age=1", of(|d| d.max_age = Some(0))),
+            ("max-age='60'", of(|d| d.max_age = Some(0))),
+            ("max-stale", of(|d| d.max_stale = Some(ANY_AGE))),
+            ("max-stale=60", of(|d| d.max_stale = Some(60))),
+            ("max-stale=x", of(|d| d.max_stale = Some(0))),
+            ("Must-Understand", of(|d| d.must_understand = true)),
             ("max-age=99999999999", of(|d| d.max_age = Some(MAX_SECONDS))),
-            ("private; max-age=60", of(|d| d.no_store = true)),
-            ("no-cache no-store", of(|d| d.no_store = true)),
-            ("\"no-store\"", of(|d| d.no_store = true)),
-            ("x=y; no-store", of(|d| d.no_store = true)),
-            ("a=b\"c, no-store, d=e\"f", of(|d| d.no_store = true)),
-            (
-                "public, =1",
-                of(|d| {
-                    d.public = true;
-                    d.no_store = true;
-                }),
-            ),
-            ("x=, public", of(|d| d.no_store = true)),
+            ("private; max-age=60", malformed(|_| {})),
+            ("no-cache no-store", malformed(|_| {})),
+            ("\"no-store\"", malformed(|_| {})),
+            ("x=y; no-store", malformed(|_| {})),
+            ("a=b\"c, no-store, d=e\"f", malformed(|_| {})),
+            ("public, =1", malformed(|d| d.public = true)),
+            ("x=, public", malformed(|_| {})),
             ("max-age=-1", of(|d| d.max_age = Some(0))),
             ("max-age=1.5", of(|d| d.max_age = Some(0))),
             ("max-age", of(|d| d.max_age = Some(0))),
@@ -234,7 +257,7 @@ mod tests {
                 }),
             ),
             ("private=\"set-cookie\"", of(|d| d.private = true)),
-            ("x=\"no end, public", of(|d| d.no_store = true)),
+            ("x=\"no end, public", malformed(|_| {})),
         ];
         for (line, expected) in table {
             assert_eq!(parse(line), expected, "{line}");

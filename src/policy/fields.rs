@@ -15,6 +15,10 @@ pub(crate) struct Fields<'a> {
     pub(crate) upgrade: bool,
     /// `Range`, or a precondition that only the origin can judge.
     pub(crate) partial: bool,
+    /// `If-Match` or `If-Unmodified-Since`: only the origin can judge them (RFC 9110 §13.1).
+    pub(crate) precondition: bool,
+    /// `Range`.
+    pub(crate) range: bool,
     /// `If-None-Match` or `If-Modified-Since`.
     pub(crate) conditional: bool,
     /// `Cache-Control` or `Pragma`.
@@ -34,7 +38,11 @@ impl<'a> Fields<'a> {
                     fields.hosts += 1;
                 }
                 "upgrade" => fields.upgrade = true,
-                "range" | "if-range" | "if-match" | "if-unmodified-since" => fields.partial = true,
+                "range" => (fields.partial, fields.range) = (true, true),
+                "if-range" => fields.partial = true,
+                "if-match" | "if-unmodified-since" => {
+                    (fields.partial, fields.precondition) = (true, true);
+                }
                 "if-none-match" | "if-modified-since" => fields.conditional = true,
                 "cache-control" | "pragma" => fields.directives = true,
                 _ => {}
@@ -125,5 +133,21 @@ mod tests {
             Fields::of(&headers, &Credentials::none(), &KeyRules::new()).hosts,
             2
         );
+    }
+
+    #[test]
+    fn ranges_and_preconditions_are_told_apart() {
+        for (name, expected) in [
+            ("range", (true, true, false)),
+            ("if-range", (true, false, false)),
+            ("if-match", (true, false, true)),
+            ("if-unmodified-since", (true, false, true)),
+            ("if-none-match", (false, false, false)),
+        ] {
+            let headers = crate::policy::tests::map(&[(name, "x")]);
+            let found = Fields::of(&headers, &Credentials::none(), &KeyRules::new());
+            let found = (found.partial, found.range, found.precondition);
+            assert_eq!(found, expected, "{name}");
+        }
     }
 }

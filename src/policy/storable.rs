@@ -1,13 +1,19 @@
 //! Whether a response may be stored (RFC 9111 §3, §3.5), and with what.
 
+use super::codes::{is_failed, is_heuristic, is_understood};
 use super::directives::Directives;
+use super::ranges::{ContentRange, content_range};
+use super::targeted::{self, Control};
 use super::ttl::{self, Ttls};
+use super::validation::has_validator;
 use super::vary;
-use crate::clock::Timestamp;
+use crate::clock::{Timestamp, millis};
 use crate::entry::StaleWindows;
-use http::header::{CONNECTION, CONTENT_RANGE, SET_COOKIE};
+use http::header::{CONTENT_RANGE, SET_COOKIE};
 use http::{HeaderMap, HeaderName, StatusCode};
 use std::time::Duration;
+
+pub(crate) use super::hops::strip_hop_by_hop;
 
 /// What is known when the head of a response is there.
 #[derive(Clone, Copy, Debug)]
@@ -16,18 +22,41 @@ pub(crate) struct Head<'a> {
     pub(crate) headers: &'a HeaderMap,
     /// The request carried credentials.
     pub(crate) guarded: bool,
+    /// When it was asked for: how long that took counts as its age (§4.2.3). `now` where it
+    /// should not.
+    pub(crate) asked: Timestamp,
     pub(crate) now: Timestamp,
+    /// The fields that speak to this cache in the place of `Cache-Control` (RFC 9213).
+    pub(crate) targeted: &'a [HeaderName],
 }
 
 /// How a response will be stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own, stored by itself"
+)]
 pub(crate) struct Storable {
-    /// What is left of its lifetime; never zero.
+    /// What is left of its lifetime. Zero only under
+    /// [`store_for_validation`](super::rules::Rules::store_for_validation).
     pub(crate) fresh_for: Duration,
+    /// How old it was when it came, in whole seconds.
     pub(crate) age: u32,
+    /// The same in milliseconds: what is shown is rounded down once, at the end (§4.2.3).
+    pub(crate) age_ms: u64,
+    /// May answer requests that carry credentials.
     pub(crate) public: bool,
     pub(crate) vary: Vec<HeaderName>,
     pub(crate) stale: StaleWindows,
+    /// `no-cache`: may never answer without having been validated (§5.2.2.4).
+    pub(crate) must_validate: bool,
+    /// Once stale no request may have it unvalidated, whatever that request or a setting
+    /// allows (§4.2.4).
+    pub(crate) never_stale: bool,
+    /// Carries an `ETag` or `Last-Modified`: worth keeping past its lifetime.
+    pub(crate) validatable: bool,
+    /// It is this part of a representation.
+    pub(crate) part: Option<ContentRange>,
 }
 
 /// Why a response is not stored.
@@ -42,34 +71,101 @@ pub(crate) enum Refusal {
 /// RFC 9111 §3. Nothing wins over `no-store`, `private`, `Set-Cookie`, `Vary: *` and the
 /// rule of credentials (§3.5).
 pub(crate) fn storable(head: &Head<'_>, ttls: &Ttls) -> Result<Storable, Refusal> {
-    let directives = Directives::response(head.headers);
-    let public = directives.public || directives.s_maxage.is_some_and(|seconds| seconds > 0);
-    let refusal = match head.status {
-        status if status.is_server_error() => Refusal::Failed,
-        StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => Refusal::Failed,
-        _ => Refusal::Forbidden,
+    let refusal = match is_failed(head.status) {
+        true => Refusal::Failed,
+        false => Refusal::Forbidden,
     };
-    let forbidden = directives.no_store
-        || directives.private
-        || head.headers.contains_key(SET_COOKIE)
-        || head.headers.contains_key(CONTENT_RANGE)
-        || (head.guarded && !public);
-    if forbidden {
+    let control = targeted::control(head.headers, head.targeted);
+    let public = is_public(&control.directives, ttls);
+    if is_forbidden(head, &control.directives, ttls) || (head.guarded && !public) {
         return Err(refusal);
     }
+    let part = part(head, ttls, refusal)?;
     let vary = vary::fields(head.headers).ok_or(refusal)?;
-    let age = ttl::initial_age(head.headers, head.now);
-    let fresh_for = ttl::fresh_for(head, &directives, ttls, age);
-    if fresh_for.is_zero() {
+    let age = ttl::initial_age(head.headers, head.asked, head.now);
+    let fresh_for = ttl::fresh_for(head, &control, ttls, age);
+    if fresh_for.is_zero() && !may_be_stored_stale(head, &control, ttls) {
         return Err(refusal);
     }
     Ok(Storable {
         fresh_for,
-        age,
+        age: u32::try_from(age.as_secs()).unwrap_or(u32::MAX),
+        age_ms: millis(age),
         public,
         vary,
-        stale: stale_windows(&directives, ttls.stale),
+        stale: match head.status.is_server_error() {
+            true => StaleWindows::default(),
+            false => stale_windows(&control.directives, ttls.stale),
+        },
+        must_validate: fresh_for.is_zero() && control.directives.no_cache,
+        never_stale: is_never_stale(head.status, &control.directives),
+        validatable: has_validator(head.headers),
+        part,
     })
+}
+
+/// §3: what may not be stored by any shared cache, or not by this one.
+fn is_forbidden(head: &Head<'_>, directives: &Directives, ttls: &Ttls) -> bool {
+    !lets_be_stored(directives, head.status)
+        || directives.private
+        || (!ttls.rules.set_cookie && head.headers.contains_key(SET_COOKIE))
+}
+
+/// §5.2.2.3, §5.2.2.5: with `must-understand` a status whose rules are known is stored in spite
+/// of `no-store`, which is there for caches that do not know the directive; any other is not
+/// stored at all.
+fn lets_be_stored(directives: &Directives, status: StatusCode) -> bool {
+    match directives.must_understand {
+        true => is_understood(status) && !directives.malformed,
+        false => !directives.no_store,
+    }
+}
+
+/// §3.5: what may be shared between requests that carry credentials.
+fn is_public(directives: &Directives, ttls: &Ttls) -> bool {
+    directives.public
+        || directives.s_maxage.is_some_and(|seconds| seconds > 0)
+        || (ttls.rules.must_revalidate_shares && directives.must_revalidate)
+}
+
+/// §3.3: the part it is, none for a whole; or the `refusal` of a part that is not stored.
+fn part(head: &Head<'_>, ttls: &Ttls, refusal: Refusal) -> Result<Option<ContentRange>, Refusal> {
+    if head.status != StatusCode::PARTIAL_CONTENT {
+        return match head.headers.contains_key(CONTENT_RANGE) {
+            true => Err(refusal),
+            false => Ok(None),
+        };
+    }
+    match content_range(head.headers) {
+        Some(part) if ttls.rules.parts => Ok(Some(part)),
+        _ => Err(refusal),
+    }
+}
+
+/// §3, §4.2.4: whether a response that is stale from the start is worth storing: it can be
+/// validated, or says itself that it may be used stale. Not if it is so because the handler's
+/// extension or a setting said zero.
+fn may_be_stored_stale(head: &Head<'_>, control: &Control, ttls: &Ttls) -> bool {
+    let directives = &control.directives;
+    let status = head.status;
+    let windows = stale_windows(directives, StaleWindows::default());
+    let lasting = ttl::is_said(head.headers, control) || is_heuristic(status) || directives.public;
+    ttls.rules.store_for_validation
+        && ttls.extension.or(ttls.overriding).is_none()
+        && !is_failed(status)
+        && ttl::may_be_said(status, ttls.rules)
+        && lasting
+        && (has_validator(head.headers) || !windows.longest().is_zero())
+}
+
+/// §4.2.4, §5.2.2.2, §5.2.2.8, §5.2.2.10: what must be validated once stale. A stored failure is
+/// never better than asking.
+fn is_never_stale(status: StatusCode, directives: &Directives) -> bool {
+    directives.no_cache
+        || directives.must_revalidate
+        || directives.proxy_revalidate
+        || directives.s_maxage.is_some()
+        || status.is_server_error()
 }
 
 /// For how long it may be served stale: as its own fields say (RFC 5861), else as the settings
@@ -92,48 +188,11 @@ fn stale_windows(directives: &Directives, settings: StaleWindows) -> StaleWindow
     }
 }
 
-/// Fields that speak of one connection only.
-const HOP_BY_HOP: [&str; 9] = [
-    "connection",
-    "keep-alive",
-    "proxy-connection",
-    "proxy-authenticate",
-    "proxy-authentication-info",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
-
-/// RFC 9111 §3.1, RFC 9110 §7.6.1: fields of one connection are not stored, nor those that
-/// `Connection` names.
-pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) {
-    let named: Vec<HeaderName> = headers
-        .get_all(CONNECTION)
-        .iter()
-        .flat_map(|line| line.as_bytes().split(|b| *b == b','))
-        .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
-        .collect();
-    for name in &named {
-        headers.remove(name);
-    }
-    for name in HOP_BY_HOP {
-        headers.remove(name);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderValue;
-
-    fn headers(lines: &[(&'static str, &'static str)]) -> HeaderMap {
-        let mut headers = HeaderMap::new();
-        for (name, value) in lines {
-            headers.append(*name, HeaderValue::from_static(value));
-        }
-        headers
-    }
+    use crate::policy::rules::Rules;
+    use crate::policy::tests::map as headers;
 
     fn verdict(
         lines: &[(&'static str, &'static str)],
@@ -144,7 +203,9 @@ mod tests {
             status: StatusCode::OK,
             headers: &headers(lines),
             guarded,
+            asked: Timestamp(0),
             now: Timestamp(0),
+            targeted: &[],
         };
         storable(&head, &ttls)
     }
@@ -155,7 +216,7 @@ mod tests {
             extension: Some(Duration::from_secs(9)),
             overriding: Some(Duration::from_secs(9)),
             fallback: Duration::from_secs(9),
-            stale: StaleWindows::default(),
+            ..Ttls::default()
         };
         assert!(verdict(&[], false, all).is_ok());
         for line in [
@@ -240,17 +301,164 @@ mod tests {
         }
     }
 
+    fn with(status: u16, lines: &[(&'static str, &'static str)], ttls: Ttls) -> Option<Storable> {
+        let head = Head {
+            status: StatusCode::from_u16(status).expect("a status"),
+            headers: &headers(lines),
+            guarded: false,
+            asked: Timestamp(0),
+            now: Timestamp(0),
+            targeted: &[],
+        };
+        storable(&head, &ttls).ok()
+    }
+
+    fn ruled(rules: Rules) -> Ttls {
+        Ttls {
+            rules,
+            ..Ttls::default()
+        }
+    }
+
     #[test]
-    fn fields_of_the_connection_are_not_stored() {
-        let mut map = headers(&[
-            ("connection", "close, X-Hop"),
-            ("x-hop", "1"),
-            ("keep-alive", "1"),
-            ("transfer-encoding", "chunked"),
-            ("x-end", "1"),
-            ("x-end", "2"),
-        ]);
-        strip_hop_by_hop(&mut map);
-        assert_eq!(map, headers(&[("x-end", "1"), ("x-end", "2")]));
+    fn must_understand_goes_before_no_store_where_the_status_is_known() {
+        for (value, status, stored) in [
+            ("max-age=9, must-understand, no-store", 200, true),
+            ("max-age=9, no-store, must-understand", 404, true),
+            ("max-age=9, must-understand, no-store", 599, false),
+            ("max-age=9, must-understand", 599, false),
+            ("max-age=9, must-understand", 299, false),
+            ("max-age=9, must-understand, no-store, private", 200, false),
+            ("max-age=9, must-understand, no-store; x", 200, false),
+            ("max-age=9, no-store", 200, false),
+            ("max-age=9", 599, true),
+        ] {
+            let found = with(status, &[("cache-control", value)], Ttls::default());
+            assert_eq!(found.is_some(), stored, "{value} {status}");
+        }
+    }
+
+    #[test]
+    fn must_revalidate_shares_answers_to_credentials_only_by_rule() {
+        let line = ("cache-control", "must-revalidate, max-age=5");
+        let rules = Rules {
+            must_revalidate_shares: true,
+            ..Rules::default()
+        };
+        assert!(verdict(&[line], true, Ttls::default()).is_err());
+        assert!(verdict(&[line], true, ruled(rules)).is_ok_and(|stored| stored.public));
+        assert!(verdict(&[("cache-control", "max-age=5")], true, ruled(rules)).is_err());
+    }
+
+    #[test]
+    fn what_is_stale_from_the_start_is_stored_only_by_rule_and_only_to_be_validated() {
+        let rules = Rules {
+            store_for_validation: true,
+            ..Rules::default()
+        };
+        let (tag, date) = (("etag", "\"a\""), ("last-modified", "x"));
+        let control = |value| ("cache-control", value);
+        for (status, lines, stored) in [
+            (200, &[control("no-cache"), tag][..], true),
+            (200, &[control("no-cache=\"x\""), tag], true),
+            (200, &[control("no-cache, max-age=60"), tag], true),
+            (200, &[control("max-age=0"), date], true),
+            (200, &[control("max-age=0, stale-while-revalidate=5")], true),
+            (200, &[tag], true),
+            (302, &[control("max-age=0"), tag], true),
+            (200, &[control("max-age=60"), ("age", "x"), tag], true),
+            (200, &[control("no-cache")], false),
+            (200, &[control("max-age=0")], false),
+            (200, &[], false),
+            (302, &[tag], false),
+            (302, &[control("no-cache"), tag], false),
+            (503, &[control("max-age=0"), tag], false),
+            (206, &[control("max-age=0"), tag], false),
+            (200, &[control("no-store"), tag], false),
+            (200, &[control("private"), tag], false),
+        ] {
+            let found = with(status, lines, ruled(rules));
+            assert_eq!(found.is_some(), stored, "{status} {lines:?}");
+            assert!(found.is_none_or(|found| found.fresh_for.is_zero()));
+            assert_eq!(with(status, lines, Ttls::default()), None, "{lines:?}");
+        }
+        let zero = Ttls {
+            extension: Some(Duration::ZERO),
+            ..ruled(rules)
+        };
+        assert_eq!(with(200, &[tag], zero), None);
+    }
+
+    #[test]
+    fn what_must_be_validated_is_marked() {
+        let rules = Rules {
+            store_for_validation: true,
+            ..Rules::default()
+        };
+        for (value, status, expected) in [
+            ("no-cache, max-age=9", 200, (true, true)),
+            ("no-cache=\"x\", max-age=9", 200, (true, true)),
+            ("max-age=9", 200, (false, false)),
+            ("max-age=0", 200, (false, false)),
+            ("max-age=9, must-revalidate", 200, (false, true)),
+            ("max-age=9, proxy-revalidate", 200, (false, true)),
+            ("s-maxage=9", 200, (false, true)),
+            ("max-age=9", 500, (false, true)),
+        ] {
+            let lines = [("cache-control", value), ("etag", "\"a\"")];
+            let found = with(status, &lines, ruled(rules)).expect("stored");
+            let marks = (found.must_validate, found.never_stale);
+            assert_eq!(marks, expected, "{value}");
+            assert!(found.validatable);
+        }
+    }
+
+    #[test]
+    fn a_stored_failure_has_no_stale_windows() {
+        let line = ("cache-control", "max-age=9, stale-if-error=9");
+        let found = with(500, &[line], Ttls::default()).expect("stored");
+        assert_eq!(found.stale, StaleWindows::default());
+        let found = with(404, &[line], Ttls::default()).expect("stored");
+        assert_eq!(found.stale.if_error, 9000);
+    }
+
+    #[test]
+    fn cookies_and_parts_are_stored_by_rule() {
+        let max_age = ("cache-control", "max-age=9");
+        let all = ruled(Rules {
+            set_cookie: true,
+            parts: true,
+            ..Rules::default()
+        });
+        let cookie = ("set-cookie", "a=b");
+        assert!(with(200, &[max_age, cookie], all).is_some());
+        let range = ("content-range", "bytes 0-1/4");
+        let part = with(206, &[max_age, range], all).and_then(|found| found.part);
+        assert_eq!(part.map(|part| (part.first, part.last)), Some((0, 1)));
+        for (status, lines) in [
+            (206, &[max_age][..]),
+            (206, &[range]),
+            (206, &[max_age, ("content-range", "bytes 3-1/4")]),
+            (200, &[max_age, range]),
+        ] {
+            assert_eq!(with(status, lines, all), None, "{status} {lines:?}");
+        }
+        assert_eq!(with(206, &[max_age, range], Ttls::default()), None);
+    }
+
+    #[test]
+    fn how_long_the_answer_took_is_part_of_its_age() {
+        let headers = headers(&[("cache-control", "max-age=10"), ("age", "1")]);
+        let head = Head {
+            status: StatusCode::OK,
+            headers: &headers,
+            guarded: false,
+            asked: Timestamp(1_000),
+            now: Timestamp(3_500),
+            targeted: &[],
+        };
+        let found = storable(&head, &Ttls::default()).expect("stored");
+        assert_eq!(found.fresh_for, Duration::from_millis(6_500));
+        assert_eq!((found.age, found.age_ms), (3, 3_500));
     }
 }

@@ -1,10 +1,14 @@
 //! How long a response stays fresh, and who decides (RFC 9111 §4.2.1, then the settings).
 
-use super::directives::{Directives, seconds};
+use super::codes::{is_heuristic, may_be_explicit, may_be_implicit};
+use super::dates;
+use super::directives::seconds;
+use super::rules::Rules;
 use super::storable::Head;
+use super::targeted::Control;
 use crate::clock::Timestamp;
 use crate::entry::StaleWindows;
-use http::header::{AGE, DATE, EXPIRES};
+use http::header::{AGE, DATE, EXPIRES, LAST_MODIFIED};
 use http::{HeaderMap, StatusCode};
 use std::time::Duration;
 
@@ -19,59 +23,61 @@ pub(crate) struct Ttls {
     pub(crate) fallback: Duration,
     /// The stale windows of a layer, else of the route, else of the class, else the default.
     pub(crate) stale: StaleWindows,
+    /// What is done beyond the defaults.
+    pub(crate) rules: Rules,
 }
 
 /// The longest lifetime (RFC 9111 §1.2.2).
 const LONGEST: Duration = Duration::from_secs(1 << 31);
 
-/// For how long a response that came now stays fresh. Zero: do not store.
+/// The longest lifetime that is only guessed.
+const LONGEST_GUESS: Duration = Duration::from_hours(24);
+
+/// For how long a response that came now stays fresh. Zero: it is stale from the start.
 ///
-/// What its fields say counts from when it was made, so that its `age` is taken off (§4.2);
-/// what the handler's extension or a setting says counts from now.
+/// What its fields say, or let be guessed, counts from when it was made, so that its `age` is
+/// taken off (§4.2); what the handler's extension or a setting says counts from now.
 pub(crate) fn fresh_for(
     head: &Head<'_>,
-    directives: &Directives,
+    control: &Control,
     ttls: &Ttls,
-    age: u32,
+    age: Duration,
 ) -> Duration {
-    let explicit = |ttl| {
-        if may_be_explicit(head.status) {
-            ttl
-        } else {
-            Duration::ZERO
-        }
+    let explicit = |ttl| match may_be_said(head.status, ttls.rules) {
+        true => ttl,
+        false => Duration::ZERO,
     };
     let implicit = may_be_implicit(head.status);
     let ttl = match (ttls.extension, ttls.overriding) {
         (Some(ttl), _) => explicit(ttl),
         (None, Some(ttl)) if implicit => ttl,
-        (None, _) => match said(head.headers, directives, head.now) {
-            Some(ttl) => explicit(ttl).saturating_sub(Duration::from_secs(age.into())),
-            None if implicit => ttls.fallback,
-            None => Duration::ZERO,
+        (None, _) => match said(head, control) {
+            Some(ttl) => explicit(ttl).saturating_sub(age),
+            None => match guessed(head, control, ttls.rules) {
+                Some(ttl) => ttl.saturating_sub(age),
+                None if implicit => ttls.fallback,
+                None => Duration::ZERO,
+            },
         },
     };
     ttl.min(LONGEST)
 }
 
-/// Statuses that may be stored when the response itself says for how long: all final ones
-/// but a part, which no whole can be made of, and 304, which is no response of its own
-/// (RFC 9111 §3).
-fn may_be_explicit(status: StatusCode) -> bool {
-    !status.is_informational()
-        && status != StatusCode::PARTIAL_CONTENT
-        && status != StatusCode::NOT_MODIFIED
+/// Whether a response with this status may be stored where it says for how long.
+pub(super) fn may_be_said(status: StatusCode, rules: Rules) -> bool {
+    may_be_explicit(status) || (rules.parts && status == StatusCode::PARTIAL_CONTENT)
 }
 
-/// Statuses that may be stored by a setting alone: those that say the request succeeded.
-/// Stricter than RFC 9110 §15.1: an absence or a refusal is remembered only when the handler
-/// says for how long; so is a redirect, which may depend on the scheme, no part of the key.
-fn may_be_implicit(status: StatusCode) -> bool {
-    matches!(status.as_u16(), 200 | 203 | 204)
+/// §4.2.1: whether the response itself says for how long.
+pub(super) fn is_said(headers: &HeaderMap, control: &Control) -> bool {
+    let directives = &control.directives;
+    directives.s_maxage.or(directives.max_age).is_some()
+        || (control.expires && headers.contains_key(EXPIRES))
 }
 
 /// §4.2.1: `s-maxage`, `max-age`, `Expires` less `Date`; `no-cache` leaves none.
-fn said(headers: &HeaderMap, directives: &Directives, now: Timestamp) -> Option<Duration> {
+fn said(head: &Head<'_>, control: &Control) -> Option<Duration> {
+    let directives = &control.directives;
     if directives.no_cache {
         return Some(Duration::ZERO);
     }
@@ -79,42 +85,59 @@ fn said(headers: &HeaderMap, directives: &Directives, now: Timestamp) -> Option<
     if let Some(seconds) = said {
         return Some(Duration::from_secs(seconds.into()));
     }
-    let expires = headers.get(EXPIRES)?;
-    let date = date(headers, &DATE).unwrap_or(now);
-    // §5.3: an invalid date is one in the past.
-    let expires = parse_date(expires).unwrap_or_default();
-    Some(Duration::from_millis(expires.since(date)))
-}
-
-/// How old the response was when it came, in seconds: the larger of the first `Age` and what
-/// its `Date` says; an `Age` that cannot be read makes it too old for anything (§4.2.3, §5.1).
-pub(crate) fn initial_age(headers: &HeaderMap, now: Timestamp) -> u32 {
-    let apparent = date(headers, &DATE).map_or(0, |date| now.since(date) / 1000);
-    let apparent = u32::try_from(apparent).unwrap_or(u32::MAX);
-    let Some(age) = headers.get(AGE) else {
-        return apparent;
-    };
-    let mut items = age.as_bytes().split(|b| *b == b',');
-    let first = items.next().unwrap_or_default().trim_ascii();
-    if first.is_empty() || !first.iter().all(u8::is_ascii_digit) {
-        return u32::MAX;
+    if !control.expires {
+        return None;
     }
-    seconds(Some(first)).max(apparent)
+    let expires = head.headers.get(EXPIRES)?;
+    // §5.3: an invalid date is one in the past.
+    let expires = dates::parse(expires.as_bytes(), head.now).unwrap_or_default();
+    Some(Duration::from_millis(expires.since(made_at(head))))
 }
 
-/// A date field, if it can be read.
-pub(crate) fn date(headers: &HeaderMap, name: &http::HeaderName) -> Option<Timestamp> {
-    headers.get(name).and_then(parse_date)
+/// §4.2.2: a tenth of the time since it was last modified, at most a day. Where that time
+/// cannot be told, nothing is guessed. `public` lets any status be guessed for (§5.2.2.9).
+fn guessed(head: &Head<'_>, control: &Control, rules: Rules) -> Option<Duration> {
+    let status = head.status;
+    let may = rules.heuristic
+        && (is_heuristic(status) || (control.directives.public && may_be_explicit(status)));
+    if !may {
+        return None;
+    }
+    let modified = dates::field(head.headers, &LAST_MODIFIED, head.now)?;
+    let tenth = Duration::from_millis(made_at(head).since(modified) / 10);
+    (!tenth.is_zero()).then(|| tenth.min(LONGEST_GUESS))
 }
 
-fn parse_date(value: &http::HeaderValue) -> Option<Timestamp> {
-    let time = httpdate::parse_http_date(value.to_str().ok()?).ok()?;
-    Some(Timestamp::from_system_time(time))
+/// Its `Date`, else when it came (RFC 9110 §6.6.1).
+fn made_at(head: &Head<'_>) -> Timestamp {
+    dates::field(head.headers, &DATE, head.now).unwrap_or(head.now)
+}
+
+/// §4.2.3: how old the response was when it came: the larger of what its `Date` says, and the
+/// first `Age` and the time it took since it was `asked` for. An `Age` that cannot be read makes
+/// it too old for anything (§5.1).
+pub(crate) fn initial_age(headers: &HeaderMap, asked: Timestamp, now: Timestamp) -> Duration {
+    // A date has whole seconds: what is over says nothing.
+    let apparent = dates::field(headers, &DATE, now).map_or(0, |date| now.since(date) / 1000);
+    let age = match headers.get(AGE).map(|age| first_age(age.as_bytes())) {
+        None => 0,
+        Some(Some(age)) => age,
+        Some(None) => u32::MAX,
+    };
+    let corrected = Duration::from_secs(age.into()) + Duration::from_millis(now.since(asked));
+    corrected.max(Duration::from_secs(apparent))
+}
+
+fn first_age(line: &[u8]) -> Option<u32> {
+    let first = line.split(|b| *b == b',').next()?.trim_ascii();
+    let is_number = !first.is_empty() && first.iter().all(u8::is_ascii_digit);
+    is_number.then(|| seconds(Some(first)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::targeted;
     use http::HeaderName;
 
     const NOW: Timestamp = Timestamp(784_111_777_000);
@@ -122,23 +145,21 @@ mod tests {
     const LATER: &str = "Sun, 06 Nov 1994 08:50:37 GMT";
 
     fn ttl(status: u16, lines: &[(&str, &str)], ttls: Ttls) -> u64 {
-        let headers: HeaderMap = lines
-            .iter()
-            .map(|(n, v)| {
-                (
-                    n.parse::<HeaderName>().expect("name"),
-                    v.parse().expect("value"),
-                )
-            })
-            .collect();
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines {
+            let name: HeaderName = name.parse().expect("a name");
+            headers.append(name, value.parse().expect("a value"));
+        }
         let head = Head {
             status: StatusCode::from_u16(status).expect("a status"),
             headers: &headers,
             guarded: false,
+            asked: NOW,
             now: NOW,
+            targeted: &[],
         };
-        let directives = Directives::response(&headers);
-        fresh_for(&head, &directives, &ttls, 0).as_secs()
+        let control = targeted::control(&headers, &[]);
+        fresh_for(&head, &control, &ttls, Duration::ZERO).as_secs()
     }
 
     fn settings() -> Ttls {
@@ -215,17 +236,97 @@ mod tests {
     fn an_age_that_cannot_be_read_is_too_old() {
         let age = |value: &str| {
             let headers = HeaderMap::from_iter([(AGE, value.parse().expect("a value"))]);
-            initial_age(&headers, NOW)
+            initial_age(&headers, NOW, NOW).as_secs()
         };
-        assert_eq!(initial_age(&HeaderMap::new(), NOW), 0);
+        assert_eq!(initial_age(&HeaderMap::new(), NOW, NOW), Duration::ZERO);
         assert_eq!(age("12"), 12);
+        assert_eq!(age("0012"), 12);
         assert_eq!(age("12, 34"), 12);
-        assert_eq!(age("-1"), u32::MAX);
-        assert_eq!(age("1.5"), u32::MAX);
-        let dated = HeaderMap::from_iter([(DATE, THEN.parse().expect("a value"))]);
-        assert_eq!(
-            initial_age(&dated, NOW.after(Duration::from_millis(60_900))),
-            60
-        );
+        for unreadable in ["-1", "1.5", "", ",1", "soon", "\"1\""] {
+            assert_eq!(age(unreadable), u64::from(u32::MAX), "{unreadable}");
+        }
+    }
+
+    #[test]
+    fn the_age_is_the_larger_of_what_date_and_age_say() {
+        let now = NOW.after(Duration::from_millis(60_900));
+        let age = |lines: &[(&'static str, &'static str)], asked| {
+            let headers = crate::policy::tests::map(lines);
+            initial_age(&headers, asked, now).as_millis()
+        };
+        assert_eq!(age(&[("date", THEN)], now), 60_000);
+        assert_eq!(age(&[("date", LATER)], now), 0);
+        assert_eq!(age(&[("date", "then")], now), 0);
+        assert_eq!(age(&[("date", THEN), ("age", "30")], now), 60_000);
+        assert_eq!(age(&[("date", THEN), ("age", "90")], now), 90_000);
+        assert_eq!(age(&[("age", "1"), ("age", "90")], now), 1_000);
+        // How long the answer took counts with the age it came with.
+        assert_eq!(age(&[("age", "1")], NOW), 61_900);
+        assert_eq!(age(&[("date", THEN)], NOW), 60_900);
+    }
+
+    #[test]
+    fn a_tenth_of_the_time_since_it_was_modified_is_guessed_where_that_is_allowed() {
+        let guess = Ttls {
+            rules: Rules {
+                heuristic: true,
+                ..Rules::default()
+            },
+            ..Ttls::default()
+        };
+        // 100 minutes before THEN, and a year.
+        let modified = ("last-modified", "Sun, 06 Nov 1994 07:09:37 GMT");
+        let long_ago = ("last-modified", "Sat, 06 Nov 1993 08:49:37 GMT");
+        let public = ("cache-control", "public");
+        for status in [200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501] {
+            assert_eq!(ttl(status, &[modified], guess), 600, "{status}");
+            assert_eq!(ttl(status, &[modified], Ttls::default()), 0, "{status}");
+        }
+        for status in [201, 202, 302, 403, 500, 502, 503, 504, 599] {
+            assert_eq!(ttl(status, &[modified], guess), 0, "{status}");
+            assert_eq!(ttl(status, &[modified, public], guess), 600, "{status}");
+        }
+        for status in [100, 206, 304] {
+            assert_eq!(ttl(status, &[modified, public], guess), 0, "{status}");
+        }
+        assert_eq!(ttl(200, &[long_ago], guess), 24 * 3600);
+        assert_eq!(ttl(200, &[modified, ("date", LATER)], guess), 606);
+        for lines in [
+            &[("last-modified", LATER)][..],
+            &[("last-modified", "long ago")],
+            &[modified, ("cache-control", "max-age=0")],
+            &[modified, ("cache-control", "no-cache")],
+            &[modified, ("expires", "0")],
+        ] {
+            assert_eq!(ttl(200, lines, guess), 0, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn strange_numbers_and_dates_are_stale_or_as_long_as_can_be() {
+        for (lines, expected) in [
+            (&[("cache-control", "max-age=2147483648")][..], 1 << 31),
+            (
+                &[("cache-control", "max-age=99999999999999999999")],
+                1 << 31,
+            ),
+            (&[("cache-control", "max-age=0060")], 60),
+            (&[("cache-control", "max-age=-60")], 0),
+            (&[("cache-control", "max-age=6.0")], 0),
+            (&[("cache-control", "max-age=60a")], 0),
+            (&[("cache-control", "max-age='60'")], 0),
+            (&[("cache-control", "s-maxage=x, max-age=60")], 0),
+            (&[("expires", "Sunday, 06-Nov-94 08:50:37 GMT")], 60),
+            (&[("expires", "sun nov  6 08:50:37 1994")], 60),
+            (&[("expires", "Sun, 06 Nov 1994 08:50:37 UTC")], 0),
+            (&[("expires", THEN), ("date", THEN)], 0),
+            (&[("expires", THEN), ("date", LATER)], 0),
+            (&[("expires", LATER), ("date", "now")], 60),
+            (&[("expires", LATER), ("expires", "0")], 60),
+            (&[("expires", "0"), ("expires", LATER)], 0),
+        ] {
+            let headers: Vec<_> = lines.to_vec();
+            assert_eq!(ttl(200, &headers, settings()), expected, "{lines:?}");
+        }
     }
 }

@@ -53,5 +53,11 @@ mod tests {
             assert_eq!(of(starred), None);
         }
         assert_eq!(of(&["a b"]), None);
+        for empty in [&[""][..], &[",", " "]] {
+            assert_eq!(of(empty), Some(vec![]));
+        }
+        for starred in [&["*, *"][..], &["", "*"], &[", *"], &["*, a"], &["*", "a"]] {
+            assert_eq!(of(starred), None);
+        }
     }
 }

@@ -29,6 +29,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::config::CacheConfig;
 use crate::entry::{Draft, Entry, Kind, seal, vary_record};
 use crate::error::Fault;
+use crate::fences::{Fence, Fences};
 use crate::key::{Names, Namespace, RequestKey};
 use crate::observe::{Event, Observer};
 use crate::stamp::{Order, Purges, Scope, Stamp, Subject, Verdict};
@@ -52,6 +53,7 @@ pub(crate) struct Store {
     fallback_staleness: Duration,
     /// The local tier answers without asking, as long as purges are heard of.
     near: bool,
+    fences: Fences,
     clock: Clock,
     observer: Arc<Observer>,
 }
@@ -94,9 +96,16 @@ impl Store {
             soft_limit: config.soft_limit,
             fallback_staleness: config.fallback_staleness,
             near: config.near_cache,
+            fences: config.fences,
             clock,
             observer,
         }
+    }
+
+    /// The latest stamp known: what no fill may bear.
+    pub(crate) fn latest(&self) -> Stamp {
+        let seen = self.remote.as_ref().map_or(Stamp(0), Remote::seen);
+        seen.max(self.purges.own_clock())
     }
 
     /// What the local tier may answer without asking anybody: without Redis, while purges are
@@ -110,7 +119,7 @@ impl Store {
     ) -> (Found, Tier) {
         match &self.remote {
             None => (self.find_valid(key, headers), Tier::Local),
-            Some(remote) if self.near && self.purges.is_trusted(now.0) => {
+            Some(remote) if self.near && self.is_trusted(now) => {
                 (self.find_near(remote, key, headers), Tier::Local)
             }
             Some(remote) if remote.is_left_alone() => {
@@ -123,6 +132,11 @@ impl Store {
     /// Whether the mirror of purges is trusted now.
     pub(crate) fn is_coherent(&self) -> bool {
         self.remote.is_some() && self.purges.is_trusted(self.clock.now().0)
+    }
+
+    #[inline]
+    fn is_trusted(&self, now: Timestamp) -> bool {
+        self.purges.is_trusted(now.0) || !self.fences.stands(Fence::Trust)
     }
 
     /// What is valid by all purges heard of.
@@ -293,6 +307,9 @@ impl Store {
         led: &Moment,
         asked: &Moment,
     ) -> bool {
+        if !self.fences.stands(Fence::FollowerRule) {
+            return true;
+        }
         if self.purges.judge_own(covered.at(led.own)) != Verdict::Valid {
             return false;
         }
@@ -345,7 +362,7 @@ impl Store {
         self.local.insert(key, entry.clone());
         // A purge marks its cells first: either it is seen here, or whoever finds the entry
         // sees it.
-        if !self.valid_locally(&entry) {
+        if self.fences.stands(Fence::Insert) && !self.valid_locally(&entry) {
             self.local.remove(key, &entry);
         } else if let (Some(remote), Some(names)) = (remote, names) {
             let name = self.name_of(&names, key, &entry);
@@ -440,8 +457,15 @@ impl Store {
         // Stamps are microseconds, so that a soft purge tells since when.
         let now = Stamp(self.clock.now().0 * 1000);
         let seen = self.remote.as_ref().map_or(Stamp(0), Remote::seen);
-        let n = self.purges.purge(order, seen.max(now));
-        if order.scopes.contains(&Scope::Everything) && !order.soft {
+        let past = seen.max(now);
+        let n = match self.fences.stands(Fence::OwnMarks) {
+            true => self.purges.purge(order, past),
+            false => past,
+        };
+        if order.scopes.contains(&Scope::Everything)
+            && !order.soft
+            && self.fences.stands(Fence::OwnMarks)
+        {
             self.local.clear();
         }
         let remote = self.remote.as_ref().map(|remote| remote.purge(order, n));
@@ -502,7 +526,7 @@ impl Store {
         if stamp > clock || !self.unpurged_here(entry) {
             return Ok(false);
         }
-        if entry.verified() >= clock {
+        if entry.verified() >= clock || !self.fences.stands(Fence::Record) {
             return Ok(true);
         }
         let names = self.names_of(entry);

@@ -28,7 +28,7 @@ pub struct Proxy {
 struct Faults {
     /// Milliseconds by which replies come late.
     delay: AtomicU64,
-    /// The next reply alone comes late by this.
+    /// The next reply of some length alone comes late by this.
     delay_once: AtomicU64,
     refuses: AtomicBool,
     /// Connections that were asked for.
@@ -65,7 +65,7 @@ impl Proxy {
         self.faults.delay.store(millis(delay), Ordering::SeqCst);
     }
 
-    /// The next reply, and no other, comes late by this.
+    /// The next reply that is longer than the clock of purges, and no other, comes late by this.
     pub fn delay_once(&self, delay: Duration) {
         self.faults
             .delay_once
@@ -130,26 +130,30 @@ async fn connect(client: TcpStream, port: u16, faults: Arc<Faults>) {
     let (from_server, to_server) = server.into_split();
     let mut cut = faults.cut.subscribe();
     tokio::select! {
-        () = copy(from_client, to_server, || Duration::ZERO) => {}
-        () = copy(from_server, to_client, || faults.next_delay()) => {}
+        () = copy(from_client, to_server, |_| Duration::ZERO) => {}
+        () = copy(from_server, to_client, |len| faults.next_delay(len)) => {}
         _ = cut.changed() => {}
     }
 }
 
 impl Faults {
-    fn next_delay(&self) -> Duration {
-        let once = self.delay_once.swap(0, Ordering::SeqCst);
+    fn next_delay(&self, len: usize) -> Duration {
+        const CLOCK: usize = 100;
+        let once = match len > CLOCK {
+            true => self.delay_once.swap(0, Ordering::SeqCst),
+            false => 0,
+        };
         Duration::from_millis(once.max(self.delay.load(Ordering::SeqCst)))
     }
 }
 
 /// Each piece late by itself: a later one does not wait for the delay of those before it.
-async fn copy(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, delay: impl Fn() -> Duration) {
+async fn copy(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, delay: impl Fn(usize) -> Duration) {
     let (send, mut pieces) = mpsc::unbounded_channel::<(Instant, Vec<u8>)>();
     let read = async {
         let mut buffer = vec![0; 64 << 10];
         while let Ok(len @ 1..) = from.read(&mut buffer).await {
-            let due = Instant::now() + delay();
+            let due = Instant::now() + delay(len);
             if send.send((due, buffer[..len].to_vec())).is_err() {
                 return;
             }

@@ -11,6 +11,7 @@ use super::manager::Manager;
 use super::{Record, Shared, bans_of, bytes_of, header};
 use crate::clock::millis;
 use crate::error::Fault;
+use crate::fences::Fence;
 use crate::stamp::{Pushed, Table};
 use crate::sync::lock;
 use ::redis::aio::MultiplexedConnection;
@@ -159,6 +160,7 @@ impl Control {
                 && record.clock >= shared.seen()
                 && len == Some(record.cells * 16)
         });
+        let current = current || !shared.fences.stands(Fence::Gaps);
         if current && self.inbox.is_live() {
             shared.purges.trust(asked.0, millis(shared.coherence_bound));
             return Ok(());
@@ -192,7 +194,10 @@ impl Inbox {
                 waiting.push(pushed);
                 false
             }
-            Phase::Live => !self.shared.purges.hear(&pushed),
+            Phase::Live => {
+                let heard = self.shared.purges.hear(&pushed);
+                !heard && self.shared.fences.stands(Fence::Gaps)
+            }
             Phase::Reading(_) | Phase::Broken => true,
         };
         if missed {

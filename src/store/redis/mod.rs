@@ -19,6 +19,7 @@ use crate::clock::{Clock, Timestamp, instant};
 use crate::config::{CacheConfig, RedisConfig};
 use crate::entry::{Entry, HEADER_LEN};
 use crate::error::Fault;
+use crate::fences::{Fence, Fences};
 use crate::key::Namespace;
 use crate::observe::Observer;
 use crate::stamp::{Ban, Order, Purges, Stamp, Subject, Verdict, by_bans, by_cells};
@@ -70,6 +71,7 @@ struct Shared {
     timeout: Duration,
     coherence_bound: Duration,
     retry: bool,
+    fences: Fences,
 }
 
 /// What a [`Remote`] is made from.
@@ -138,6 +140,7 @@ impl Remote {
                 timeout,
                 coherence_bound: config.coherence_bound,
                 retry: redis.retry_on_timeout,
+                fences: config.fences,
             }),
             config: redis.clone(),
             background: std::sync::Mutex::default(),
@@ -223,7 +226,9 @@ impl Remote {
         let read = values.by_ref().take(gets.len()).map(bytes_of).collect();
         let record = values.next().and_then(bytes_of).unwrap_or_default();
         let record = match Record::read(&record) {
-            Some(record) if record.clock >= seen => record,
+            Some(record) if record.clock >= seen || !shared.fences.stands(Fence::Regression) => {
+                record
+            }
             _ => shared.make_record().await?,
         };
         shared.saw(record.clock);
