@@ -4,6 +4,7 @@
 /// One of the things that keep answers right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[allow(unreachable_pub, reason = "seen through `testing` alone")]
 pub enum Fence {
     /// A fill is stamped before its handler runs, not when it is stored.
     StampBefore,

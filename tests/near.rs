@@ -42,7 +42,7 @@ async fn purge(app: &App, path: &str) -> Purged {
     app.cache.purge_uri(path).await.expect("a URI")
 }
 
-async fn near_hits(app: &App) -> u64 {
+fn near_hits(app: &App) -> u64 {
     app.cache.stats().local_hits
 }
 
@@ -101,10 +101,10 @@ async fn without_the_control_connection_every_hit_is_confirmed() {
     proxy.delay(Duration::from_millis(1500));
     until("it is not trusted", async || !near.cache.stats().coherent).await;
     assert_eq!(purge(&other, "/x").await, Purged::Applied);
-    let before = near_hits(&near).await;
+    let before = near_hits(&near);
     let answer = near.get("/x").await;
     assert!(!answer.is_hit(), "{}", answer.cache());
-    assert_eq!(near_hits(&near).await, before);
+    assert_eq!(near_hits(&near), before);
 }
 
 /// Ends each connection that listens; how many there were.
