@@ -70,7 +70,7 @@ pub use cache::Cache;
 pub use config::{CacheConfig, CacheConfigBuilder, RedisConfig, Route};
 pub use error::{CacheError, CacheErrorKind, ConfigError, ConfigErrorKind, Fault};
 pub use http::{
-    BodyError, CacheBody, CacheLayer, CacheService, CacheTags, CacheTtl, ResponseFuture,
+    BodyError, CacheBody, CacheLayer, CacheService, CacheTags, CacheTtl, PurgeTags, ResponseFuture,
 };
 pub use key::{KeyRules, RequestView};
 pub use policy::{ClientDirectives, Credentials};

@@ -270,10 +270,10 @@ impl Judged {
             stored_at: self.now,
             fresh_until,
             stale_until: fresh_until.after(stored.stale.longest()),
-            handler_ms: 0,
-            age: stored.age,
+            age_ms: stored.age_ms,
             public: stored.public,
             stale: stored.stale,
+            ..Meta::default()
         };
         let bounds = Bounds {
             must_validate: stored.must_validate,

@@ -1,7 +1,7 @@
 //! Values set and read by hand.
 
 use crate::cache::Cache;
-use crate::entry::{Draft, Entry, Kind, Meta, StaleWindows, seal};
+use crate::entry::{Draft, Entry, Kind, Meta, seal};
 use crate::error::{CacheError, CacheErrorKind};
 use crate::key::prefix_scope;
 use crate::purge::Purged;
@@ -77,10 +77,7 @@ impl Cache {
             stored_at: now,
             fresh_until: now.after(ttl),
             stale_until: now.after(ttl),
-            handler_ms: 0,
-            age: 0,
-            public: false,
-            stale: StaleWindows::default(),
+            ..Meta::default()
         };
         let entry = value_entry(name, meta, body.into())
             .ok_or_else(|| CacheError::new(CacheErrorKind::InvalidValue))?;
@@ -156,10 +153,7 @@ mod tests {
             stored_at: now,
             fresh_until: now.after(minute),
             stale_until: now.after(minute),
-            handler_ms: 0,
-            age: 0,
-            public: false,
-            stale: StaleWindows::default(),
+            ..Meta::default()
         };
         let body = rmp_serde::to_vec_named(&1).expect("encoded");
         let late = value_entry("a", earlier, body.into()).expect("sealed");

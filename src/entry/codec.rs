@@ -15,16 +15,19 @@ const MAGIC: [u8; 4] = *b"NBCE";
 const VERSION: u8 = 2;
 
 /// Where the checksum stands, the last field of the header.
-const CHECKSUM: usize = 96;
+const CHECKSUM: usize = 100;
 
 /// Where the lengths of the parts stand.
-const LENGTHS: usize = 68;
+const LENGTHS: usize = 72;
 
 /// Bytes of the fixed part. The stamp is at 8, `stored_at` at 16: the store script reads
 /// both.
 pub(crate) const HEADER_LEN: usize = CHECKSUM + 8;
 
 const PUBLIC: u32 = 1;
+const MUST_VALIDATE: u32 = 2;
+const NEVER_STALE: u32 = 4;
+const OWN_ETAG: u32 = 8;
 
 /// What an envelope is made from.
 #[derive(Clone, Copy, Debug)]
@@ -149,8 +152,14 @@ fn put_header(wire: &mut BytesMut, draft: &Draft<'_>, lengths: &[usize; 7]) -> O
     wire.put_u64(meta.fresh_until.0);
     wire.put_u64(meta.stale_until.0);
     wire.put_u32(meta.handler_ms);
-    wire.put_u32(meta.age);
-    wire.put_u32(if meta.public { PUBLIC } else { 0 });
+    wire.put_u64(meta.age_ms);
+    let flags = [
+        (meta.public, PUBLIC),
+        (meta.must_validate, MUST_VALIDATE),
+        (meta.never_stale, NEVER_STALE),
+        (meta.own_etag, OWN_ETAG),
+    ];
+    wire.put_u32(flags.iter().filter(|flag| flag.0).map(|flag| flag.1).sum());
     wire.put_u64(meta.stale.while_revalidate);
     wire.put_u64(meta.stale.if_error);
     for len in lengths {
@@ -168,13 +177,26 @@ fn read_meta(header: &[u8]) -> Option<Meta> {
         fresh_until: Timestamp(rest.get_u64()),
         stale_until: Timestamp(rest.get_u64()),
         handler_ms: rest.get_u32(),
-        age: rest.get_u32(),
-        public: rest.get_u32() & PUBLIC != 0,
+        age_ms: rest.get_u64(),
+        ..flags(rest.get_u32())
+    })
+    .map(|meta| Meta {
         stale: StaleWindows {
             while_revalidate: rest.get_u64(),
             if_error: rest.get_u64(),
         },
+        ..meta
     })
+}
+
+fn flags(flags: u32) -> Meta {
+    Meta {
+        public: flags & PUBLIC != 0,
+        must_validate: flags & MUST_VALIDATE != 0,
+        never_stale: flags & NEVER_STALE != 0,
+        own_etag: flags & OWN_ETAG != 0,
+        ..Meta::default()
+    }
 }
 
 fn read_kind(kind: u8) -> Option<Kind> {
@@ -313,8 +335,11 @@ mod tests {
             fresh_until: Timestamp(2_000),
             stale_until: Timestamp(3_000),
             handler_ms: 12,
-            age: 3,
+            age_ms: 3,
             public: true,
+            must_validate: true,
+            never_stale: false,
+            own_etag: true,
             stale: StaleWindows {
                 while_revalidate: 4,
                 if_error: 5,

@@ -27,7 +27,8 @@ pub(crate) enum Kind {
 }
 
 /// The facts about an entry that decide how it may be used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(crate) struct Meta {
     /// The clock of purges before the handler ran.
     pub(crate) stamp: Stamp,
@@ -36,10 +37,16 @@ pub(crate) struct Meta {
     pub(crate) stale_until: Timestamp,
     /// How long the handler took, in milliseconds.
     pub(crate) handler_ms: u32,
-    /// How old the response was when it came, in seconds (RFC 9111 §4.2.3).
-    pub(crate) age: u32,
+    /// How old the response was when it came, in milliseconds (RFC 9111 §4.2.3).
+    pub(crate) age_ms: u64,
     /// `public` or `s-maxage`: may answer requests that carry credentials (§3.5).
     pub(crate) public: bool,
+    /// Never answers without having been validated (§5.2.2.4).
+    pub(crate) must_validate: bool,
+    /// Once stale no request may have it unvalidated (§4.2.4).
+    pub(crate) never_stale: bool,
+    /// Its `ETag` was made here: the handler knows none.
+    pub(crate) own_etag: bool,
     pub(crate) stale: StaleWindows,
 }
 
@@ -71,7 +78,7 @@ impl Meta {
     /// RFC 9111 §4.2.3, in seconds: how old it was when it came, and how long it has been
     /// here.
     pub(crate) fn age(&self, now: Timestamp) -> u64 {
-        u64::from(self.age) + now.since(self.stored_at) / 1000
+        self.age_ms.saturating_add(now.since(self.stored_at)) / 1000
     }
 }
 
@@ -151,6 +158,8 @@ impl Entry {
         let since = Timestamp(self.stale_since.load(Ordering::Acquire));
         Meta {
             fresh_until: self.meta.fresh_until.min(since),
+            // No request may have what a purge made stale.
+            never_stale: self.meta.never_stale || since != Timestamp(u64::MAX),
             ..self.meta
         }
     }

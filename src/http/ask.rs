@@ -5,11 +5,14 @@ use super::layer::Shared;
 use super::nested::{decline, depth, hint};
 use super::origin::original_uri;
 use super::reply::Form;
+use super::write::Write;
 use crate::clock::Timestamp;
 use crate::entry::Entry;
-use crate::key::{RequestKey, RequestView};
+use crate::key::{KeyRules, RequestKey, RequestView};
+use crate::policy::Credentials;
 use crate::policy::admit::{Admitted, admit, authority};
 use crate::policy::fields::Fields;
+use crate::policy::invalidation::is_safe;
 use crate::policy::reuse::{Demand, Reuse, reuse};
 use crate::store::{Found, Tier};
 use http::{HeaderMap, Method, Request};
@@ -24,6 +27,8 @@ pub(super) enum Begin {
     Pass,
     /// A rule of this layer leaves it alone; so do the layers further in.
     Bypass,
+    /// Changes something.
+    Write(Box<Write>),
 }
 
 /// A fresh entry of the local tier.
@@ -33,6 +38,7 @@ pub(super) struct Hit {
     pub(super) now: Timestamp,
     pub(super) head: bool,
     pub(super) conditional: bool,
+    pub(super) ranged: bool,
 }
 
 impl Ask {
@@ -40,6 +46,7 @@ impl Ask {
         Form {
             head: self.head,
             conditional: self.conditional.then_some(&self.headers),
+            ranged: self.ranged.then_some(&self.headers),
         }
     }
 }
@@ -56,13 +63,19 @@ pub(super) struct Ask {
     /// Carries credentials.
     pub(super) guarded: bool,
     pub(super) conditional: bool,
+    /// Asks for a part.
+    pub(super) ranged: bool,
 }
 
 pub(super) fn begin<B: Body>(shared: &Shared, request: &Request<B>) -> Begin {
-    if request.method() != Method::GET && request.method() != Method::HEAD {
-        return Begin::Pass;
-    }
     let extensions = request.extensions();
+    if request.method() != Method::GET && request.method() != Method::HEAD {
+        let invalidates = shared.cache.inner.config.invalidate && !is_safe(request.method());
+        return match invalidates && depth(extensions, &shared.cache) == 0 {
+            true => Begin::Write(Box::new(Write::of(request))),
+            false => Begin::Pass,
+        };
+    }
     let depth = depth(extensions, &shared.cache);
     if depth > 0 && !shared.own {
         hint(extensions, &shared.cache, &shared.hints);
@@ -72,6 +85,13 @@ pub(super) fn begin<B: Body>(shared: &Shared, request: &Request<B>) -> Begin {
         decline(extensions, &shared.cache);
     }
     admitted(shared, request, depth).unwrap_or(Begin::Pass)
+}
+
+/// The authority that a request is for; `None`: it names two, or none that can be read.
+pub(super) fn host<B>(request: &Request<B>) -> Option<&str> {
+    let nothing = (Credentials::none(), KeyRules::new());
+    let fields = Fields::of(request.headers(), &nothing.0, &nothing.1);
+    authority(original_uri(request), &fields)
 }
 
 /// `None`: not ours.
@@ -117,6 +137,7 @@ fn admitted<B: Body>(shared: &Shared, request: &Request<B>, depth: u8) -> Option
             now,
             head,
             conditional: fields.conditional,
+            ranged: fields.partial,
         }));
     }
     Some(Begin::Ask(Box::new(Ask {
@@ -127,5 +148,6 @@ fn admitted<B: Body>(shared: &Shared, request: &Request<B>, depth: u8) -> Option
         head,
         guarded,
         conditional: fields.conditional,
+        ranged: fields.partial,
     })))
 }

@@ -159,7 +159,7 @@ where
         // The relay has the last frame by the time the expected length is reached, or no
         // frame is to come.
         match self.relay.data() {
-            Some(data) if whole => plan.store(&data),
+            Some(data) if whole => drop(plan.store(&data)),
             _ => plan.abandon(),
         }
     }

@@ -99,8 +99,8 @@ pub(super) struct Turn {
     pub(super) reason: Forwarded,
     /// Others wait for what comes of it.
     pub(super) lead: Option<Lead<Shown>>,
-    /// What may answer if the handler fails.
-    pub(super) stand_in: Option<Arc<Entry>>,
+    /// What was found, valid and not fresh: it may be validated, or answer if the handler fails.
+    pub(super) found: Option<Arc<Entry>>,
 }
 
 /// One request on its way to an answer.
@@ -150,8 +150,15 @@ impl Way<'_> {
             moment: lookup.moment,
             reason: self.reason(lookup),
             lead,
-            stand_in: stale::candidate(self.cache, self.ask, lookup),
+            found: self.found(lookup),
         })
+    }
+
+    /// What was found, if the request may have it.
+    fn found(&self, lookup: &Lookup) -> Option<Arc<Entry>> {
+        let (entry, _) = lookup.found.as_ref()?;
+        let shared = !self.ask.guarded || entry.meta.public;
+        shared.then(|| entry.clone())
     }
 
     fn lead<B>(&self, lookup: &Lookup, lead: Lead<Shown>) -> Step<B> {
@@ -174,7 +181,7 @@ impl Way<'_> {
     /// Another request's run of the handler has just failed: who may answer with something
     /// stale need not try it again.
     async fn after_failure<B>(&self, lookup: &Lookup) -> Step<B> {
-        if let Some(entry) = stale::candidate(self.cache, self.ask, lookup)
+        if let Some(entry) = self.found(lookup)
             && let Some(response) = stale::stand_in(self.cache, self.ask, &entry, None).await
         {
             return Step::Answer(response);
@@ -203,13 +210,14 @@ impl Way<'_> {
         let (entry, tier) = lookup.found.as_ref()?;
         let now = self.cache.clock.now();
         match reuse(&entry.facts(), &self.ask.demand, self.ask.guarded, now) {
-            Reuse::Fresh => {
-                let exception = told(&self.cache.observer, *tier);
+            found @ (Reuse::Fresh | Reuse::StaleAllowed) => {
+                let accepted = (found == Reuse::StaleAllowed).then_some(Exception::Accepted);
+                let exception = told(&self.cache.observer, *tier).or(accepted);
                 let response = reply::stored(entry, now, self.ask.form(), exception);
                 Some(Step::Answer(response))
             }
             Reuse::WhileRevalidate => Some(self.use_stale(entry, lookup, vary)),
-            Reuse::StaleAllowed | Reuse::Stale | Reuse::MustValidate | Reuse::Unfit => None,
+            Reuse::Stale | Reuse::MustValidate | Reuse::Unfit => None,
         }
     }
 
@@ -255,7 +263,7 @@ impl Way<'_> {
             moment: lookup.moment,
             reason: self.reason(lookup),
             lead: Some(lead),
-            stand_in: None,
+            found: self.found(lookup),
         }
     }
 
@@ -283,13 +291,14 @@ impl Way<'_> {
     fn may_wait(&self, reason: Forwarded) -> bool {
         let Ask {
             head,
+            ranged,
             demand,
             place,
             ..
         } = self.ask;
         let shareable = !matches!(reason, Forwarded::Bypass | Forwarded::Request);
         let marked = || self.cache.marks.is_set(*place, self.cache.clock.now());
-        shareable && !head && !demand.no_store && !marked()
+        shareable && !head && !ranged && !demand.no_store && !marked()
     }
 
     /// The field names by which this key's newest response varies.

@@ -2,6 +2,7 @@
 
 mod ask;
 mod body;
+mod decide;
 mod fetch;
 mod fill;
 mod find;
@@ -21,6 +22,8 @@ mod reply;
 mod service;
 mod stale;
 mod tags;
+mod validate;
+mod write;
 
 pub use body::{BodyError, CacheBody};
 pub use future::ResponseFuture;
@@ -29,7 +32,7 @@ pub(crate) use marks::Marks;
 pub use nested::CacheTtl;
 pub(crate) use refresh::Refreshes;
 pub use service::CacheService;
-pub use tags::CacheTags;
+pub use tags::{CacheTags, PurgeTags};
 
 use crate::entry::{Kind, Meta};
 use crate::key::{Namespace, RequestKey};

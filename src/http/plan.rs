@@ -2,7 +2,7 @@
 
 use crate::cache::Inner;
 use crate::clock::Timestamp;
-use crate::entry::{Draft, Kind, Meta, seal};
+use crate::entry::{Draft, Entry, Kind, Meta, seal};
 use crate::flight::Landing;
 use crate::http::Shown;
 use crate::key::RequestKey;
@@ -51,21 +51,34 @@ impl Plan {
         self.cache.marks.set(self.place, self.cache.clock.now());
     }
 
-    /// The body is complete.
-    pub(super) fn store(mut self, frames: &[Bytes]) {
+    /// The body is complete: what is stored, if it is.
+    pub(super) fn store(mut self, frames: &[Bytes]) -> Option<Arc<Entry>> {
         if !self.stamped {
-            return;
+            return None;
         }
+        let now = self.cache.clock.now();
+        let entry = self.seal(frames).map(Arc::new);
+        if let Some(entry) = &entry {
+            self.cache.marks.clear(self.place);
+            let store = &self.cache.store;
+            store.insert(&self.key, entry.clone(), &self.vary, now);
+        }
+        // Only now: who comes after the flight finds the entry.
+        drop(self.landing.take());
+        entry
+    }
+
+    /// The entry as it would be stored.
+    pub(super) fn seal(&mut self, frames: &[Bytes]) -> Option<Entry> {
         if let Some(etag) = self.digest.take().and_then(etag) {
             self.headers.insert(ETAG, etag);
         }
-        let now = self.cache.clock.now();
         if let Some(date) = date(self.meta.stored_at)
             && !self.headers.contains_key(DATE)
         {
             self.headers.insert(DATE, date);
         }
-        let entry = seal(&Draft {
+        let mut entry = seal(&Draft {
             kind: Kind::Response,
             meta: self.meta,
             status: self.status,
@@ -76,16 +89,9 @@ impl Plan {
             tags: &self.tags,
             headers: &self.headers,
             frames,
-        });
-        if let Some(mut entry) = entry {
-            entry.outage = self.outage;
-            self.cache.marks.clear(self.place);
-            self.cache
-                .store
-                .insert(&self.key, Arc::new(entry), &self.vary, now);
-        }
-        // Only now: who comes after the flight finds the entry.
-        drop(self.landing.take());
+        })?;
+        entry.outage = self.outage;
+        Some(entry)
     }
 
     /// In clear what the key says by hash.

@@ -4,8 +4,9 @@ use super::body::CacheBody;
 use crate::clock::Timestamp;
 use crate::entry::{Entry, put_age};
 use crate::policy::conditional::{head_of_304, not_modified};
+use crate::policy::ranges::{Ranged, head_of_206, head_of_416, ranged};
 use crate::policy::status::{self, Exception};
-use http::header::{CACHE_STATUS, CONTENT_LENGTH};
+use http::header::{AGE, CACHE_STATUS, CONTENT_LENGTH};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 
 /// How a stored response is asked for. `conditional` holds the request's fields if it is a
@@ -14,6 +15,8 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode};
 pub(super) struct Form<'a> {
     pub(super) head: bool,
     pub(super) conditional: Option<&'a HeaderMap>,
+    /// The request's fields if it asks for a part (RFC 9110 §14.2).
+    pub(super) ranged: Option<&'a HeaderMap>,
 }
 
 /// The answer of a stored entry; `exception`: it is not simply a fresh one.
@@ -39,11 +42,50 @@ pub(super) fn stored<B>(
     if unmodified {
         return response(StatusCode::NOT_MODIFIED, headers, CacheBody::empty());
     }
+    if let Some(request) = form.ranged
+        && !form.head
+        && let Some(part) = part(entry, &headers, request, now)
+    {
+        return part;
+    }
     if form.head {
         let headers = with_length(headers, entry);
         return response(status, headers, CacheBody::empty());
     }
     response(status, headers, CacheBody::full(entry.body.clone()))
+}
+
+/// The part of a stored 200 that a GET asks for; `None`: all of it.
+fn part<B>(
+    entry: &Entry,
+    head: &HeaderMap,
+    request: &HeaderMap,
+    now: Timestamp,
+) -> Option<Response<CacheBody<B>>> {
+    if entry.status != StatusCode::OK {
+        return None;
+    }
+    let total = entry.body.len() as u64;
+    match ranged(request, head, total, now) {
+        Ranged::Whole => None,
+        Ranged::NotSatisfiable(total) => {
+            let mut headers = head_of_416(head, total);
+            for name in [AGE, CACHE_STATUS] {
+                if let Some(value) = head.get(&name) {
+                    headers.insert(name, value.clone());
+                }
+            }
+            let status = StatusCode::RANGE_NOT_SATISFIABLE;
+            Some(response(status, headers, CacheBody::empty()))
+        }
+        Ranged::Part(part) => {
+            let (first, last) = (usize::try_from(part.first), usize::try_from(part.last));
+            let body = entry.body.slice(first.ok()?..=last.ok()?);
+            let headers = head_of_206(head, part);
+            let status = StatusCode::PARTIAL_CONTENT;
+            Some(response(status, headers, CacheBody::full(body)))
+        }
+    }
 }
 
 #[inline]

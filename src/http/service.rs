@@ -8,6 +8,7 @@ use super::layer::Shared;
 use super::nested::{Note, leave_note};
 use super::reply::{self, Form};
 use super::told;
+use super::write::write;
 use crate::observe::Event;
 use bytes::Buf;
 use http::{Request, Response};
@@ -57,6 +58,7 @@ where
                 let form = Form {
                     head: hit.head,
                     conditional: hit.conditional.then(|| request.headers()),
+                    ranged: hit.ranged.then(|| request.headers()),
                 };
                 let exception = told(&cache.observer, hit.tier);
                 let response = reply::stored(&hit.entry, hit.now, form, exception);
@@ -77,7 +79,12 @@ where
                 leave_note(request.extensions_mut(), Note::of(&self.shared.cache));
                 pass(&mut self.inner, request)
             }
-            Begin::Ask(_) | Begin::Pass => {
+            Begin::Write(begun) if tokio::runtime::Handle::try_current().is_ok() => {
+                cache.observer.count(Event::Passed);
+                let (shared, handler) = (self.shared.clone(), self.inner.clone());
+                ResponseFuture::slow(Box::pin(write(shared, handler, request, begun)))
+            }
+            Begin::Ask(_) | Begin::Write(_) | Begin::Pass => {
                 cache.observer.count(Event::Passed);
                 pass(&mut self.inner, request)
             }

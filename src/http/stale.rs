@@ -8,19 +8,9 @@ use crate::entry::Entry;
 use crate::observe::Event;
 use crate::policy::reuse::usable_on_error;
 use crate::policy::status::Exception;
-use crate::store::Lookup;
 use http::{Response, StatusCode};
-use std::sync::Arc;
 
-/// What a lookup found that may answer if the handler fails.
-pub(super) fn candidate(cache: &Inner, ask: &Ask, lookup: &Lookup) -> Option<Arc<Entry>> {
-    let (entry, _) = lookup.found.as_ref()?;
-    let now = cache.clock.now();
-    usable_on_error(&entry.facts(), &ask.demand, ask.guarded, now).then(|| entry.clone())
-}
-
-/// The answer of a candidate, if it is still within its window and no purge has come since it
-/// was found.
+/// The answer of what was found, if it is within its window and no purge has come since.
 pub(super) async fn stand_in<B>(
     cache: &Inner,
     ask: &Ask,

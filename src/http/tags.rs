@@ -40,6 +40,28 @@ impl CacheTags {
     }
 }
 
+/// A response extension of a request with an unsafe method: tags to purge beside its URI, before
+/// the response goes out (RFC 9111 §4.4). Counts only if the response says 2xx or 3xx.
+///
+/// ```
+/// use axum::{Extension, http::StatusCode, response::IntoResponse};
+/// use neuralblitz_cache::PurgeTags;
+///
+/// async fn update() -> impl IntoResponse {
+///     (Extension(PurgeTags::new(["state:42"])), StatusCode::NO_CONTENT)
+/// }
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PurgeTags(pub(super) Vec<Arc<str>>);
+
+impl PurgeTags {
+    /// These tags.
+    #[must_use]
+    pub fn new<I: IntoIterator<Item: AsRef<str>>>(tags: I) -> Self {
+        Self(tags.into_iter().map(|tag| tag.as_ref().into()).collect())
+    }
+}
+
 type Read = dyn Fn(&Parts) -> Vec<String> + Send + Sync;
 
 /// What a layer adds: tags of all its responses, and those a closure reads from each.

@@ -14,12 +14,12 @@ pub(crate) enum Admitted {
 
 /// `None`: not ours, the handler answers as if there were no cache. RFC 9111 §3, §3.5.
 ///
-/// A GET with content, a protocol upgrade, a range and preconditions that only the origin
-/// can judge are left alone, as is a request that names two authorities.
+/// A GET with content, a protocol upgrade and preconditions that only the origin can judge
+/// are left alone, as is a request that names two authorities.
 #[inline]
 pub(crate) fn admit(method: &Method, fields: &Fields<'_>, has_content: bool) -> Option<Admitted> {
     let readable = method == Method::GET || method == Method::HEAD;
-    if !readable || has_content || fields.upgrade || fields.partial {
+    if !readable || has_content || fields.upgrade || fields.precondition {
         return None;
     }
     Some(if fields.credential {
@@ -78,7 +78,7 @@ mod tests {
         assert_eq!(check(&Method::POST, &[], false), None);
         assert_eq!(check(get, &[], true), None);
         assert_eq!(check(get, &[("upgrade", "websocket")], false), None);
-        assert_eq!(check(get, &[("range", "bytes=0-1")], false), None);
+        assert_eq!(check(get, &[("range", "bytes=0-1")], false), Some(Shared));
         assert_eq!(check(get, &[("if-match", "*")], false), None);
         assert_eq!(check(get, &[("if-none-match", "*")], false), Some(Shared));
         assert_eq!(check(get, &[("authorization", "x")], false), Some(Guarded));

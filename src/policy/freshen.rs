@@ -1,7 +1,5 @@
 //! A stored head, made new by a 304 or the answer to a HEAD (RFC 9111 §3.2).
 
-#![allow(dead_code, reason = "wired in next")]
-
 use super::hops;
 use crate::clock::Timestamp;
 use http::header::{AGE, CACHE_STATUS, DATE, SET_COOKIE};

@@ -1,7 +1,5 @@
 //! What a write makes worthless (RFC 9111 §4.4).
 
-#![allow(dead_code, reason = "wired in next")]
-
 use super::reference::{Base, Target};
 use http::header::{CONTENT_LOCATION, LOCATION};
 use http::{HeaderMap, Method, StatusCode};

@@ -1,7 +1,5 @@
 //! Parts of what is stored (RFC 9110 §14).
 
-#![allow(dead_code, reason = "wired in next")]
-
 use super::dates;
 use super::etag::{Tag, strong_date};
 use crate::clock::Timestamp;

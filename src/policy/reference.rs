@@ -1,7 +1,5 @@
 //! Where a field like `Location` points (RFC 9110 §4.1, RFC 3986 §5.2).
 
-#![allow(dead_code, reason = "wired in next")]
-
 /// Longer references are not followed.
 const MAX_LEN: usize = 8 << 10;
 

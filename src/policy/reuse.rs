@@ -92,11 +92,14 @@ pub(crate) struct Bounds {
     pub(crate) never_stale: bool,
 }
 
-/// Of an entry that does not say: no request can have it stale.
-const UNSAID: Bounds = Bounds {
-    must_validate: false,
-    never_stale: true,
-};
+impl Bounds {
+    fn of(meta: &Meta) -> Self {
+        Self {
+            must_validate: meta.must_validate,
+            never_stale: meta.never_stale,
+        }
+    }
+}
 
 /// Whether an entry, valid by its stamps, may answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,10 +117,10 @@ pub(crate) enum Reuse {
     Unfit,
 }
 
-/// §4, of an entry that is stored with no [`Bounds`].
+/// §4, of an entry within its own [`Bounds`].
 #[inline]
 pub(crate) fn reuse(meta: &Meta, demand: &Demand, guarded: bool, now: Timestamp) -> Reuse {
-    reuse_within(meta, UNSAID, demand, guarded, now)
+    reuse_within(meta, Bounds::of(meta), demand, guarded, now)
 }
 
 /// §4, §4.2, §4.2.4, §5.2.1.
@@ -156,9 +159,9 @@ fn reuse_stale(meta: &Meta, bounds: Bounds, demand: &Demand, now: Timestamp) -> 
     }
 }
 
-/// Whether a stale entry that says no [`Bounds`] may answer because the handler has failed.
+/// Whether a stale entry may answer because the handler has failed, within its own [`Bounds`].
 pub(crate) fn usable_on_error(meta: &Meta, demand: &Demand, guarded: bool, now: Timestamp) -> bool {
-    usable_on_error_within(meta, UNSAID, demand, guarded, now)
+    usable_on_error_within(meta, Bounds::of(meta), demand, guarded, now)
 }
 
 /// Whether a stale entry may answer because the handler has failed (RFC 5861 §4): within the
@@ -200,13 +203,14 @@ mod tests {
             stored_at: Timestamp(10_000),
             fresh_until: Timestamp(20_000),
             stale_until: Timestamp(20_000),
-            handler_ms: 0,
-            age: 2,
+            age_ms: 2000,
             public,
+            never_stale: true,
             stale: StaleWindows {
                 while_revalidate: 2000,
                 if_error: 5000,
             },
+            ..Meta::default()
         }
     }
 
@@ -311,7 +315,10 @@ mod tests {
             assert_eq!(found(directives, Obey, FREE, ms), expected, "{directives}");
         }
         assert_eq!(found("max-stale", Ignore, FREE, 30_000), Reuse::Stale);
-        assert_eq!(found("max-stale", Obey, UNSAID, 30_000), Reuse::Stale);
+        assert_eq!(
+            found("max-stale", Obey, Bounds::of(&entry(false)), 30_000),
+            Reuse::Stale
+        );
     }
 
     #[test]
@@ -345,6 +352,10 @@ mod tests {
         assert!(!usable("stale-if-error=9", FREE, 29_000));
         assert!(usable("stale-if-error=1", FREE, 24_999));
         assert!(!usable("stale-if-error=9, no-cache", FREE, 21_000));
-        assert!(!usable("stale-if-error=9", UNSAID, 26_000));
+        assert!(!usable(
+            "stale-if-error=9",
+            Bounds::of(&entry(false)),
+            26_000
+        ));
     }
 }

@@ -145,10 +145,14 @@ pub(crate) fn hit(
 pub(crate) enum Exception {
     /// Fresh, while Redis is left alone.
     Fallback,
+    /// Stale, as the request accepts.
+    Accepted,
     /// Stale, while a newer one is fetched.
     WhileRevalidate,
     /// Stale, for the handler failed: with this status, or with none.
     IfError(Option<StatusCode>),
+    /// The handler said that it still holds; whether it is stored anew.
+    Validated(Forwarded, bool),
 }
 
 /// The member of an answer that is not simply fresh; a stale one was fresh until `left` seconds
@@ -163,6 +167,7 @@ pub(crate) fn exceptional(
     });
     let _ = match exception {
         Exception::Fallback => write!(status, "{NAME}; hit; ttl={left}; detail=fallback"),
+        Exception::Accepted => write!(status, "{NAME}; hit; ttl={left}"),
         Exception::WhileRevalidate => {
             write!(
                 status,
@@ -174,6 +179,14 @@ pub(crate) fn exceptional(
             "{NAME}; fwd=stale; fwd-status={}; ttl={left}; detail=stale-if-error",
             failed.as_u16()
         ),
+        Exception::Validated(reason, stored) => {
+            let stored = if stored { "; stored" } else { "" };
+            let reason = reason.name();
+            write!(
+                status,
+                "{NAME}; fwd={reason}; fwd-status=304; ttl={left}{stored}"
+            )
+        }
         Exception::IfError(None) => {
             write!(
                 status,

@@ -40,9 +40,8 @@ pub(crate) struct Storable {
     /// What is left of its lifetime. Zero only under
     /// [`store_for_validation`](super::rules::Rules::store_for_validation).
     pub(crate) fresh_for: Duration,
-    /// How old it was when it came, in whole seconds.
-    pub(crate) age: u32,
-    /// The same in milliseconds: what is shown is rounded down once, at the end (§4.2.3).
+    /// How old it was when it came, in milliseconds: what is shown is rounded down once, at the
+    /// end (§4.2.3).
     pub(crate) age_ms: u64,
     /// May answer requests that carry credentials.
     pub(crate) public: bool,
@@ -57,6 +56,23 @@ pub(crate) struct Storable {
     pub(crate) validatable: bool,
     /// It is this part of a representation.
     pub(crate) part: Option<ContentRange>,
+}
+
+impl Storable {
+    /// Of what is not stored.
+    pub(crate) fn none() -> Self {
+        Self {
+            fresh_for: Duration::ZERO,
+            age_ms: 0,
+            public: false,
+            vary: Vec::new(),
+            stale: StaleWindows::default(),
+            must_validate: true,
+            never_stale: true,
+            validatable: false,
+            part: None,
+        }
+    }
 }
 
 /// Why a response is not stored.
@@ -89,7 +105,6 @@ pub(crate) fn storable(head: &Head<'_>, ttls: &Ttls) -> Result<Storable, Refusal
     }
     Ok(Storable {
         fresh_for,
-        age: u32::try_from(age.as_secs()).unwrap_or(u32::MAX),
         age_ms: millis(age),
         public,
         vary,
@@ -459,6 +474,6 @@ mod tests {
         };
         let found = storable(&head, &Ttls::default()).expect("stored");
         assert_eq!(found.fresh_for, Duration::from_millis(6_500));
-        assert_eq!((found.age, found.age_ms), (3, 3_500));
+        assert_eq!(found.age_ms, 3_500);
     }
 }

@@ -1,7 +1,5 @@
 //! Asking whether what is stored still holds, and what the answer says (RFC 9111 §4.3).
 
-#![allow(dead_code, reason = "wired in next")]
-
 use super::dates;
 use super::etag::{Tag, strong_date};
 use crate::clock::Timestamp;

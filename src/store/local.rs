@@ -162,7 +162,7 @@ impl Hasher for AsIs {
 mod tests {
     use super::*;
     use crate::clock::Timestamp;
-    use crate::entry::{Draft, Meta, StaleWindows, seal};
+    use crate::entry::{Draft, Meta, seal};
     use crate::key::KeyRules;
     use crate::stamp::Stamp;
     use bytes::Bytes;
@@ -176,10 +176,7 @@ mod tests {
                 stored_at: Timestamp(0),
                 fresh_until: Timestamp(1),
                 stale_until: Timestamp(1),
-                handler_ms: 0,
-                age: 0,
-                public: false,
-                stale: StaleWindows::default(),
+                ..Meta::default()
             },
             status: StatusCode::OK,
             key: &key.to_bytes(),

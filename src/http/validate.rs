@@ -1,0 +1,131 @@
+//! Asking the handler whether what is stored still holds (RFC 9111 §4.3).
+
+use super::body::CacheBody;
+use super::fetch::{Arrived, Fetch};
+use super::reply;
+use crate::entry::Entry;
+use crate::key::uri_scopes;
+use crate::policy::freshen::freshen;
+use crate::policy::status::Exception;
+use crate::policy::storable::Storable;
+use crate::policy::validation::{Asked, Headed, ask, drop_conditions, headed, selects};
+use crate::stamp::Order;
+use http::header::ETAG;
+use http::{HeaderMap, Response, StatusCode};
+use std::sync::Arc;
+
+impl Fetch<'_> {
+    /// Makes the request one for a whole response; where there is something to validate, and
+    /// that is wanted, it asks whether that still holds.
+    pub(super) fn ask_origin(&self, request: &mut HeaderMap) -> Option<(Arc<Entry>, Asked)> {
+        let entry = self.turn.found.clone();
+        let validates = self.cache().config.rules.store_for_validation;
+        let Some(entry) = entry.filter(|_| validates) else {
+            drop_conditions(request);
+            return None;
+        };
+        let asked = ask(request, Some(&of_handler(&entry)), &[])?;
+        Some((entry, asked))
+    }
+
+    /// §4.3.3, §4.3.4: a 304 makes what is stored new, if it speaks of that; the client is
+    /// answered with it either way, for the handler was asked about nothing else.
+    pub(super) fn renew<B>(
+        mut self,
+        mut arrived: Arrived,
+        entry: &Arc<Entry>,
+        asked: Asked,
+    ) -> Response<CacheBody<B>> {
+        let stored = of_handler(entry);
+        let selected = selects(&stored, &arrived.parts.headers, asked, arrived.now);
+        self.take_over(&mut arrived, entry, selected.then_some(&stored));
+        let (renewed, kept) = self.seal_again(&arrived, entry, selected);
+        if !kept {
+            self.cache().store.local.remove(&self.ask.key, entry);
+        }
+        // Who waits finds what is stored by now.
+        if let Some(lead) = self.turn.lead.take() {
+            lead.release();
+        }
+        let exception = Exception::Validated(self.turn.reason, kept);
+        let entry = renewed.as_ref().unwrap_or(entry);
+        reply::stored(entry, arrived.now, self.ask.form(), Some(exception))
+    }
+
+    /// Turns the head of the update into that of the stored response, made new.
+    fn take_over(&self, arrived: &mut Arrived, entry: &Entry, stored: Option<&HeaderMap>) {
+        let rules = self.cache().config.rules;
+        arrived.parts.status = entry.status;
+        arrived.parts.headers = match stored {
+            Some(stored) => {
+                let update = &arrived.parts.headers;
+                freshen(stored, update, arrived.now, rules.set_cookie)
+            }
+            None => of_handler(entry),
+        };
+    }
+
+    /// The entry with its new head, and whether it is stored. What it could be purged by it still
+    /// can be: a 304 need not repeat that.
+    fn seal_again(
+        &self,
+        arrived: &Arrived,
+        entry: &Entry,
+        selected: bool,
+    ) -> (Option<Arc<Entry>>, bool) {
+        let storable = self.judge(arrived).ok().filter(|_| selected);
+        let keep = storable.is_some() && !self.ask.demand.no_store;
+        let mut plan = self.plan(arrived, storable.unwrap_or_else(Storable::none));
+        let scopes = plan.scopes.iter().chain(&entry.scopes).copied();
+        plan.scopes = scopes.collect();
+        plan.variant = entry.variant.to_vec();
+        plan.see(&entry.body);
+        let frames = [entry.body.clone()];
+        match keep && plan.stamped {
+            true => (plan.store(&frames), true),
+            false => (plan.seal(&frames).map(Arc::new), false),
+        }
+    }
+
+    /// §4.3.5: the answer to a HEAD makes what is stored new, or stale.
+    pub(super) fn hear_head(&self, arrived: &Arrived) {
+        let validates = self.cache().config.rules.store_for_validation && !self.ask.guarded;
+        let Some(entry) = self.turn.found.as_ref().filter(|_| validates) else {
+            return;
+        };
+        let (parts, stored) = (&arrived.parts, of_handler(entry));
+        let length = entry.body.len() as u64;
+        match headed(parts.status, &parts.headers, &stored, length) {
+            Headed::Freshens if entry.status == StatusCode::OK => {
+                let mut update = Arrived {
+                    parts: parts.clone(),
+                    hints: arrived.hints.clone(),
+                    ..*arrived
+                };
+                self.take_over(&mut update, entry, Some(&stored));
+                let _ = self.seal_again(&update, entry, true);
+            }
+            Headed::Outdates => {
+                let [exact, _] = uri_scopes(&self.ask.key);
+                let soft = Order {
+                    soft: true,
+                    ..exact.into()
+                };
+                // Under way at once; nobody waits for it.
+                drop(self.shared.cache.give(&soft));
+            }
+            Headed::Freshens | Headed::Nothing => {}
+        }
+    }
+}
+
+/// The stored head as the handler gave it: an `ETag` made here means nothing to it.
+fn of_handler(entry: &Entry) -> HeaderMap {
+    let mut head = entry.head().clone();
+    head.remove(http::header::AGE);
+    head.remove(http::header::CACHE_STATUS);
+    if entry.meta.own_etag {
+        head.remove(ETAG);
+    }
+    head
+}

@@ -1,0 +1,104 @@
+//! Requests that change something: what is stored of it must not be served again
+//! (RFC 9111 §4.4).
+
+use super::ask::host;
+use super::body::CacheBody;
+use super::find::Answer;
+use super::layer::Shared;
+use super::nested::{Note, leave_note};
+use super::origin::original_uri;
+use super::tags::PurgeTags;
+use crate::cache::Cache;
+use crate::key::{tag_scope, uri_scopes};
+use crate::policy::invalidation::invalidated;
+use crate::policy::reference::{Base, Target};
+use crate::stamp::{Order, Scope};
+use http::{Method, Request, Response};
+use std::sync::Arc;
+use tower::Service;
+use tower::util::ServiceExt;
+
+/// What must be known of a request after it has gone to the handler.
+pub(super) struct Write {
+    method: Method,
+    scheme: Option<String>,
+    /// `None`: it names two, or none that can be read.
+    authority: Option<String>,
+    path: String,
+    query: Option<String>,
+}
+
+impl Write {
+    pub(super) fn of<B>(request: &Request<B>) -> Self {
+        let uri = original_uri(request);
+        Self {
+            method: request.method().clone(),
+            scheme: uri.scheme_str().map(str::to_owned),
+            authority: host(request).map(str::to_ascii_lowercase),
+            path: uri.path().to_owned(),
+            query: uri.query().map(str::to_owned),
+        }
+    }
+
+    fn base(&self) -> Base<'_> {
+        Base {
+            scheme: self.scheme.as_deref(),
+            authority: self.authority.as_deref().unwrap_or_default(),
+            path: &self.path,
+            query: self.query.as_deref(),
+        }
+    }
+
+    /// What the response makes worthless.
+    fn order<B>(&self, cache: &Cache, response: &Response<B>) -> Order {
+        let (status, headers) = (response.status(), response.headers());
+        let targets = invalidated(&self.method, &self.base(), status, headers);
+        if targets.is_empty() {
+            return Order::default();
+        }
+        let tags = response.extensions().get::<PurgeTags>();
+        let tags = tags.map_or(&[][..], |tags| &tags.0);
+        let uris = targets.iter().flat_map(|target| self.scopes(cache, target));
+        Order {
+            scopes: uris.chain(tags.iter().map(|tag| tag_scope(tag))).collect(),
+            ..Order::default()
+        }
+    }
+
+    /// By all rules by which layers of this cache read URIs; under every authority, if that of
+    /// the request is not known.
+    fn scopes(&self, cache: &Cache, target: &Target) -> Vec<Scope> {
+        let rules = cache.inner.known_rules();
+        let scope = |rules: &crate::key::UriRules| {
+            let key = rules.key(&target.authority, &target.path, target.query.as_deref());
+            let [exact, any_authority] = uri_scopes(&key);
+            match self.authority {
+                Some(_) => exact,
+                None => any_authority,
+            }
+        };
+        rules.iter().map(scope).collect()
+    }
+}
+
+/// Runs the handler; a response that says it has done its work goes out when what it changed is
+/// purged, on all instances if Redis takes it within its time.
+pub(super) async fn write<S, ReqB, ResB>(
+    shared: Arc<Shared>,
+    handler: S,
+    mut request: Request<ReqB>,
+    write: Box<Write>,
+) -> Answer<ResB, S::Error>
+where
+    S: Service<Request<ReqB>, Response = Response<ResB>>,
+{
+    // The layers further in leave it to this one.
+    leave_note(request.extensions_mut(), Note::of(&shared.cache));
+    let response = handler.oneshot(request).await?;
+    let order = write.order(&shared.cache, &response);
+    if !order.is_empty() {
+        // Queued, it is in force here, and will be elsewhere.
+        let _ = shared.cache.give(&order).await;
+    }
+    Ok(response.map(CacheBody::pass))
+}
