@@ -153,3 +153,17 @@ async fn a_name_in_vary_that_is_no_name_is_not_stored() {
     assert!(!ask(&app, &[]).await.is_hit());
     assert_eq!(app.cache.stats().local_entries, 0);
 }
+
+#[tokio::test]
+async fn spellings_of_one_encoding_share_an_answer() {
+    let app = app("Accept-Encoding", "accept-encoding");
+    let first = ask(&app, &[("accept-encoding", "gzip, br;q=0.50")]).await;
+    for same in ["br;q=0.5,GZIP", "x-gzip, br; q=0.500", "gzip,,br;Q=.5"] {
+        let answer = ask(&app, &[("accept-encoding", same)]).await;
+        let readable = !same.contains("Q=.5");
+        assert_eq!(answer.is_hit(), readable, "{same}");
+        assert_eq!(answer.text() == first.text(), readable, "{same}");
+    }
+    let other = ask(&app, &[("accept-encoding", "gzip, br")]).await;
+    assert!(!other.is_hit(), "another weight is another preference");
+}

@@ -6,6 +6,7 @@ use super::{
 use crate::error::{ConfigError, ConfigErrorKind};
 use crate::fences::Fences;
 use crate::key::KeyRules;
+use crate::policy::normal::Normal;
 use crate::policy::rules::Rules;
 use crate::policy::{ClientDirectives, Credentials};
 use http::HeaderName;
@@ -55,6 +56,7 @@ impl Default for CacheConfigBuilder {
                 fences: Fences::default(),
                 rules: Rules::default(),
                 targeted: Vec::new(),
+                normal: Normal::default(),
                 invalidate: true,
                 strip_tags: false,
                 near_cache: false,
@@ -310,6 +312,21 @@ impl CacheConfigBuilder {
     /// (RFC 9213), the first that is there and valid; `CDN-Cache-Control`, say. Default: none.
     pub fn targeted<I: IntoIterator<Item = HeaderName>>(mut self, fields: I) -> Self {
         self.config.targeted = fields.into_iter().collect();
+        self
+    }
+
+    /// Whether requests that spell one `Accept-Language` differently share a variant, as those
+    /// do that spell one `Accept-Encoding` differently: order, blanks and case do not count then.
+    /// Only where no handler takes the order of equal weights for a preference. Default: false.
+    pub fn normalise_languages(mut self, normalise: bool) -> Self {
+        self.config.normal.languages = normalise;
+        self
+    }
+
+    /// Whether every other field that `Vary` names is read as a list, whose lines and blanks do
+    /// not count. Only where handlers do not tell these apart. Default: false.
+    pub fn normalise_lists(mut self, normalise: bool) -> Self {
+        self.config.normal.lists = normalise;
         self
     }
 

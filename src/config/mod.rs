@@ -14,6 +14,7 @@ pub(crate) use route::Routes;
 
 use crate::fences::Fences;
 use crate::key::KeyRules;
+use crate::policy::normal::Normal;
 use crate::policy::rules::Rules;
 use crate::policy::{ClientDirectives, Credentials};
 use http::HeaderName;
@@ -63,6 +64,8 @@ pub struct CacheConfig {
     pub(crate) rules: Rules,
     /// Fields that speak to this cache in the place of `Cache-Control`, the first first.
     pub(crate) targeted: Vec<HeaderName>,
+    /// Which spellings of request fields are one.
+    pub(crate) normal: Normal,
     /// Whether unsafe methods invalidate.
     pub(crate) invalidate: bool,
     pub(crate) strip_tags: bool,

@@ -13,6 +13,7 @@ use crate::policy::Credentials;
 use crate::policy::admit::{Admitted, admit, authority};
 use crate::policy::fields::Fields;
 use crate::policy::invalidation::is_safe;
+use crate::policy::normal;
 use crate::policy::reuse::{Demand, Reuse, reuse};
 use crate::store::{Found, Tier};
 use http::{HeaderMap, Method, Request};
@@ -128,7 +129,14 @@ fn admitted<B: Body>(shared: &Shared, request: &Request<B>, depth: u8) -> Option
     let demand = Demand::of(headers, &fields, cache.config.client_directives);
     let head = method == Method::HEAD;
     let now = cache.clock.now();
-    if let (Found::Entry(entry), tier) = cache.store.at_once(&key, headers, now)
+    // Only who varies needs its fields in their one spelling.
+    let mut selecting = None;
+    let mut found = cache.store.at_once(&key, headers, now);
+    if matches!(found.0, Found::OtherVariants) {
+        let headers = selecting.insert(normal::selecting(headers, cache.config.normal));
+        found = cache.store.at_once(&key, headers, now);
+    }
+    if let (Found::Entry(entry), tier) = found
         && reuse(&entry.facts(), &demand, guarded, now) == Reuse::Fresh
     {
         return Some(Begin::Hit(Hit {
@@ -143,7 +151,7 @@ fn admitted<B: Body>(shared: &Shared, request: &Request<B>, depth: u8) -> Option
     Some(Begin::Ask(Box::new(Ask {
         place: cache.store.local.place(&key, &[]),
         key: key.into_owned(),
-        headers: headers.clone(),
+        headers: selecting.unwrap_or_else(|| normal::selecting(headers, cache.config.normal)),
         demand,
         head,
         guarded,

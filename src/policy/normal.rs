@@ -1,9 +1,7 @@
 //! Different spellings of one request field, made one (RFC 9111 §4.1).
 
-#![allow(dead_code, reason = "wired in next")]
-
-use http::HeaderName;
 use http::header::{ACCEPT_ENCODING, ACCEPT_LANGUAGE};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// More items than this are left as they are.
 const MAX_ITEMS: usize = 32;
@@ -17,6 +15,32 @@ pub(crate) struct Normal {
     /// Any other field, as a list: lines are joined, blanks around commas dropped. Only where
     /// handlers do not tell these apart.
     pub(crate) lists: bool,
+}
+
+/// The fields that a variant is selected by: those of the request, each in the one spelling that
+/// it has. What asks for something of the cache is left as it is.
+pub(crate) fn selecting(request: &HeaderMap, rule: Normal) -> HeaderMap {
+    let mut headers = request.clone();
+    let names: Vec<&HeaderName> = match rule.lists {
+        true => request.keys().filter(|name| !is_asked(name)).collect(),
+        false => vec![&ACCEPT_ENCODING, &ACCEPT_LANGUAGE],
+    };
+    for name in names {
+        let lines = request.get_all(name).iter().map(HeaderValue::as_bytes);
+        let line = normalise(name, &lines.collect::<Vec<_>>(), rule);
+        if let Some(line) = line.and_then(|line| HeaderValue::try_from(line).ok()) {
+            headers.insert(name, line);
+        }
+    }
+    headers
+}
+
+/// Fields that the cache itself reads to the letter.
+fn is_asked(name: &HeaderName) -> bool {
+    matches!(
+        name.as_str(),
+        "authorization" | "cache-control" | "cookie" | "host" | "pragma" | "range"
+    ) || name.as_str().starts_with("if-")
 }
 
 /// One spelling for all that mean the same; it means that itself. `None`: leave the lines as

@@ -234,6 +234,24 @@ pub(crate) fn by_bans(subject: Subject<'_>, bans: &[Ban]) -> Verdict {
 }
 
 impl Pushed {
+    /// What is told of a purge.
+    #[cfg(test)]
+    pub(super) fn of(previous: Stamp, at: Stamp, order: &Order, cells: usize) -> Self {
+        let cell = |scope: &Scope| scope.cells(cells)[usize::from(order.soft)];
+        let ban = |pattern: &super::Pattern| Ban {
+            at,
+            soft: order.soft,
+            pattern: pattern.clone(),
+        };
+        Self {
+            previous,
+            at,
+            everything: Stamp(0),
+            raised: order.scopes.iter().map(cell).collect(),
+            bans: order.patterns.iter().map(ban).collect(),
+        }
+    }
+
     /// Reads what the purge script publishes. `None`: it is not of this layout.
     pub(crate) fn read(mut wire: &[u8]) -> Option<Self> {
         let mut stamp = || wire.try_get_u64().ok().map(Stamp);
