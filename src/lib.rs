@@ -61,6 +61,7 @@ mod stamp;
 mod stats;
 mod store;
 mod sync;
+mod taint;
 #[cfg(feature = "testing")]
 #[doc(hidden)]
 pub mod testing;

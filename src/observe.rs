@@ -88,8 +88,10 @@ impl Observer {
         }
         self.count(Event::Fault);
         let last = lock(&self.health).last_fault.replace(fault);
-        if last != Some(fault) {
-            tracing::debug!(operation, %fault, "redis gave no answer");
+        match (operation, fault) {
+            _ if last == Some(fault) => {}
+            ("purge", Fault::Refused) => tracing::warn!("redis refuses to take purges"),
+            _ => tracing::debug!(operation, %fault, "redis gave no answer"),
         }
     }
 

@@ -6,7 +6,8 @@ use crate::error::{CacheError, CacheErrorKind};
 use crate::key::prefix_scope;
 use crate::purge::Purged;
 use crate::stamp::Scope;
-use crate::store::{Applied, value_key};
+use crate::store::{Applied, Tier, value_key};
+use crate::taint::given_old;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use serde::Serialize;
@@ -29,7 +30,12 @@ impl Cache {
         let fresh = lookup
             .found
             .filter(|(entry, _)| entry.facts().is_fresh(now));
-        Ok(fresh.and_then(|(entry, _)| rmp_serde::from_slice(&entry.body).ok()))
+        Ok(fresh.and_then(|(entry, tier)| {
+            if tier == Tier::Fallback {
+                given_old();
+            }
+            rmp_serde::from_slice(&entry.body).ok()
+        }))
     }
 
     /// Sets a value for `ttl`, in force on all instances before this returns.

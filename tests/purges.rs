@@ -106,7 +106,8 @@ async fn each_kind_of_purge_covers_what_it_names_and_nothing_else() {
         (Purge::uri("/b/c"), &[]),
         (Purge::prefix("/a/"), &["/a/b", "/a/c"]),
         (Purge::prefix("/b/c?q"), &["/b/c?q=1"]),
-        (Purge::prefix("http://elsewhere/a"), &[]),
+        // Asked for without a name, they are stored under every one.
+        (Purge::prefix("http://elsewhere/a"), &["/a/b", "/a/c"]),
         (Purge::pattern("nb:api_response:*"), &PATHS),
         (
             Purge::pattern("api_response:GET:????????????????????????????????:*"),

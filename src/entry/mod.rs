@@ -121,6 +121,12 @@ impl Entry {
         &self.wire[..HEADER_LEN]
     }
 
+    /// Whether it was fetched later than what has this fixed part.
+    pub(crate) fn is_after(&self, header: &[u8]) -> bool {
+        // Stamp and time, as numbers are compared.
+        matches!((header.get(8..24), self.wire.get(8..24)), (Some(other), Some(own)) if own > other)
+    }
+
     /// Bytes this entry takes in memory, about.
     pub(crate) fn weight(&self) -> u64 {
         const FIELD: usize = 120;

@@ -23,22 +23,38 @@ use std::time::Duration;
 /// How long a stale response is kept that can be validated.
 const KEPT_FOR_VALIDATION: Duration = Duration::from_hours(24);
 
+/// A response that may be stored, how, and under which tags.
+pub(super) struct Decided {
+    pub(super) storable: Storable,
+    pub(super) tags: Vec<String>,
+}
+
+impl Decided {
+    /// Not to be stored.
+    pub(super) fn none() -> Self {
+        Self {
+            storable: Storable::none(),
+            tags: Vec::new(),
+        }
+    }
+}
+
 impl Fetch<'_> {
     /// Whether, and for how long, the response is stored.
-    pub(super) fn decide<B: Body>(&self, arrived: &Arrived, body: &B) -> Result<Storable, Refusal> {
-        let storable = self.judge(arrived)?;
+    pub(super) fn decide<B: Body>(&self, arrived: &Arrived, body: &B) -> Result<Decided, Refusal> {
+        let decided = self.judge(arrived)?;
         let unfit = self.ask.head
             || self.ask.demand.no_store
             || is_endless(&arrived.parts)
             || is_too_large(&arrived.parts, body, self.cache().config.max_body);
         match unfit {
             true => Err(Refusal::Forbidden),
-            false => Ok(storable),
+            false => Ok(decided),
         }
     }
 
     /// Whether a head lets its response be stored.
-    pub(super) fn judge(&self, arrived: &Arrived) -> Result<Storable, Refusal> {
+    pub(super) fn judge(&self, arrived: &Arrived) -> Result<Decided, Refusal> {
         let Arrived {
             parts, now, hints, ..
         } = arrived;
@@ -56,12 +72,12 @@ impl Fetch<'_> {
             targeted: &self.cache().config.targeted,
         };
         let storable = storable(&head, &self.ttls(parts, hints))?;
-        if hints.tagging.of(parts).is_none() {
+        let Some(tags) = hints.tagging.of(parts) else {
             let path = &*self.ask.key.path;
             tracing::warn!(path, "not stored: too many tags, or one too long");
             return Err(Refusal::Forbidden);
-        }
-        Ok(storable)
+        };
+        Ok(Decided { storable, tags })
     }
 
     fn ttls(&self, parts: &Parts, hints: &Hints) -> Ttls {
@@ -103,7 +119,8 @@ impl Fetch<'_> {
     }
 
     /// What will be stored if the body completes.
-    pub(super) fn plan(&self, arrived: &Arrived, storable: Storable) -> Plan {
+    pub(super) fn plan(&self, arrived: &Arrived, decided: Decided) -> Plan {
+        let Decided { storable, tags } = decided;
         let mut headers = arrived.parts.headers.clone();
         strip_hop_by_hop(&mut headers);
         let config = &self.cache().config;
@@ -111,7 +128,6 @@ impl Fetch<'_> {
             tags::strip(&mut headers);
         }
         let hints = arrived.hints.clone().unwrap_or_default();
-        let tags = hints.tagging.of(&arrived.parts).unwrap_or_default();
         let make_etag = config.etag && !headers.contains_key(ETAG);
         let fresh_until = arrived.now.after(storable.fresh_for);
         let kept = match config.rules.store_for_validation && storable.validatable {
@@ -140,6 +156,7 @@ impl Fetch<'_> {
                 stale: storable.stale,
             },
             stamped: stamp.is_some(),
+            taint: self.taint.clone(),
             outage: self.cache().store.remote.is_some()
                 && self.turn.moment.is_alone()
                 && config.fences.stands(Fence::Outage),

@@ -2,7 +2,7 @@
 
 use super::ask::Ask;
 use super::body::CacheBody;
-use super::decide::content_length;
+use super::decide::{Decided, content_length};
 use super::fill::{Fill, Source, TakeOver};
 use super::find::{Answer, Turn};
 use super::layer::Shared;
@@ -16,7 +16,8 @@ use crate::key::uri_scopes;
 use crate::policy::conditional::not_modified;
 use crate::policy::reuse::is_failure;
 use crate::policy::status::{self, Fate};
-use crate::policy::storable::{Refusal, Storable};
+use crate::policy::storable::Refusal;
+use crate::taint::Taint;
 use bytes::Buf;
 use http::{Request, Response, StatusCode, response::Parts};
 use hyper::body::Body;
@@ -31,6 +32,8 @@ pub(super) struct Fetch<'a> {
     pub(super) turn: Turn,
     /// Nobody waits for it: whatever comes is driven to its end.
     pub(super) background: bool,
+    /// Whether the handler was given something old.
+    pub(super) taint: Taint,
 }
 
 /// The head of a response, just come.
@@ -62,7 +65,7 @@ impl Fetch<'_> {
         };
         let note = Note::of(&self.shared.cache);
         leave_note(request.extensions_mut(), note.clone());
-        let answer = handler.oneshot(request).await;
+        let answer = self.taint.watch(handler.oneshot(request)).await;
         let failed = match &answer {
             Ok(response) => is_failure(response.status()).then(|| Some(response.status())),
             Err(_) => Some(None),
@@ -134,7 +137,7 @@ impl Fetch<'_> {
         B: Body<Data: Buf> + Send + 'static,
     {
         match self.decide(&arrived, &body) {
-            Ok(storable) => self.store(arrived, body, storable),
+            Ok(decided) => self.store(arrived, body, decided),
             Err(refusal) => {
                 self.refuse(refusal, &arrived);
                 self.respond(arrived, Fate::default(), || CacheBody::pass(body))
@@ -179,7 +182,7 @@ impl Fetch<'_> {
     }
 
     /// The head goes out now; the body is copied as it passes.
-    fn store<B>(mut self, arrived: Arrived, body: B, storable: Storable) -> Response<CacheBody<B>>
+    fn store<B>(mut self, arrived: Arrived, body: B, decided: Decided) -> Response<CacheBody<B>>
     where
         B: Body<Data: Buf> + Send + 'static,
     {
@@ -187,20 +190,20 @@ impl Fetch<'_> {
             self.cache().public.set(self.ask.place, arrived.now);
         }
         let fate = Fate {
-            stored: self.turn.moment.stamp().is_some(),
+            stored: self.turn.moment.stamp().is_some() && !self.taint.is_set(),
             collapsed: false,
         };
         let config = &self.cache().config;
         let exact = body.size_hint().exact();
         let length = content_length(&arrived.parts).or(exact);
         let relay = Relay::new(config.max_body);
-        let storable_is_stale = storable.fresh_for.is_zero();
-        let plan = self.plan(&arrived, storable);
+        let is_stale = decided.storable.fresh_for.is_zero();
+        let plan = self.plan(&arrived, decided);
         let shown = ShownHead::of(&plan, length, self.turn.moment, relay.clone());
         let fill = Fill::new(body, relay, plan, length);
         let source = Source::new(fill);
         let mut lead = self.turn.lead.take();
-        if storable_is_stale {
+        if is_stale {
             // It is for nobody else as it is: who waits asks for itself.
             self.cache().marks.set(self.ask.place, arrived.now);
             if let Some(lead) = lead.take() {

@@ -17,6 +17,7 @@ use crate::policy::conditional::not_modified;
 use crate::policy::reuse::{Reuse, reuse};
 use crate::policy::status::{self, Exception, Fate, Forwarded};
 use crate::store::{Lookup, Moment, Tier};
+use crate::taint::Taint;
 use bytes::Buf;
 use http::header::AGE;
 use http::{HeaderName, Request, Response, StatusCode};
@@ -64,6 +65,7 @@ where
                 ask: &ask,
                 turn,
                 background: false,
+                taint: Taint::default(),
             };
             fetch.run(handler, request).await
         }

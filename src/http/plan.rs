@@ -7,6 +7,7 @@ use crate::flight::Landing;
 use crate::http::Shown;
 use crate::key::RequestKey;
 use crate::stamp::Scope;
+use crate::taint::Taint;
 use bytes::Bytes;
 use http::header::{DATE, ETAG};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
@@ -21,6 +22,8 @@ pub(crate) struct Plan {
     pub(super) meta: Meta,
     /// Whether the stamp is known. Without one nothing is stored; followers are served.
     pub(super) stamped: bool,
+    /// What it was made of.
+    pub(super) taint: Taint,
     /// Redis was left alone when the fetch began.
     pub(super) outage: bool,
     pub(super) scopes: Box<[Scope]>,
@@ -46,6 +49,11 @@ impl Plan {
         }
     }
 
+    /// Whether the stamp is known, and nothing old is part of it.
+    pub(super) fn may_be_stored(&self) -> bool {
+        self.stamped && !self.taint.is_set()
+    }
+
     /// The body is not worth waiting for.
     pub(super) fn abandon(self) {
         self.cache.marks.set(self.place, self.cache.clock.now());
@@ -53,7 +61,7 @@ impl Plan {
 
     /// The body is complete: what is stored, if it is.
     pub(super) fn store(mut self, frames: &[Bytes]) -> Option<Arc<Entry>> {
-        if !self.stamped {
+        if !self.may_be_stored() {
             return None;
         }
         let now = self.cache.clock.now();

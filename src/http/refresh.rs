@@ -5,6 +5,7 @@ use super::fetch::Fetch;
 use super::find::Turn;
 use super::layer::Shared;
 use crate::sync::lock;
+use crate::taint::Taint;
 use bytes::Buf;
 use http::{Request, Response};
 use hyper::body::Body;
@@ -71,6 +72,7 @@ pub(super) async fn refresh<S, ReqB, ResB>(
         ask: &ask,
         turn,
         background: true,
+        taint: Taint::default(),
     };
     let answer = tokio::time::timeout(WITHIN, fetch.run(handler, request)).await;
     // A failure leaves the stale entry where it is.

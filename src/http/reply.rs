@@ -6,6 +6,7 @@ use crate::entry::{Entry, put_age};
 use crate::policy::conditional::{head_of_304, not_modified};
 use crate::policy::ranges::{Ranged, head_of_206, head_of_416, ranged};
 use crate::policy::status::{self, Exception};
+use crate::taint::given_old;
 use http::header::{AGE, CACHE_STATUS, CONTENT_LENGTH};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 
@@ -27,6 +28,9 @@ pub(super) fn stored<B>(
     form: Form<'_>,
     exception: Option<Exception>,
 ) -> Response<CacheBody<B>> {
+    if exception.is_some_and(Exception::is_old) {
+        given_old();
+    }
     let status = entry.status;
     let unmodified = |request: &HeaderMap| {
         status == StatusCode::OK

@@ -1,13 +1,13 @@
 //! Asking the handler whether what is stored still holds (RFC 9111 §4.3).
 
 use super::body::CacheBody;
+use super::decide::Decided;
 use super::fetch::{Arrived, Fetch};
 use super::reply;
 use crate::entry::Entry;
 use crate::key::uri_scopes;
 use crate::policy::freshen::freshen;
 use crate::policy::status::Exception;
-use crate::policy::storable::Storable;
 use crate::policy::validation::{Asked, Headed, ask, drop_conditions, headed, selects};
 use crate::stamp::Order;
 use http::header::ETAG;
@@ -73,15 +73,15 @@ impl Fetch<'_> {
         entry: &Entry,
         selected: bool,
     ) -> (Option<Arc<Entry>>, bool) {
-        let storable = self.judge(arrived).ok().filter(|_| selected);
-        let keep = storable.is_some() && !self.ask.demand.no_store;
-        let mut plan = self.plan(arrived, storable.unwrap_or_else(Storable::none));
+        let decided = self.judge(arrived).ok().filter(|_| selected);
+        let keep = decided.is_some() && !self.ask.demand.no_store;
+        let mut plan = self.plan(arrived, decided.unwrap_or_else(Decided::none));
         let scopes = plan.scopes.iter().chain(&entry.scopes).copied();
         plan.scopes = scopes.collect();
         plan.variant = entry.variant.to_vec();
         plan.see(&entry.body);
         let frames = [entry.body.clone()];
-        match keep && plan.stamped {
+        match keep && plan.may_be_stored() {
             true => (plan.store(&frames), true),
             false => (plan.seal(&frames).map(Arc::new), false),
         }

@@ -155,6 +155,13 @@ pub(crate) enum Exception {
     Validated(Forwarded, bool),
 }
 
+impl Exception {
+    /// Whether the answer may be behind a purge, or is past its lifetime.
+    pub(crate) fn is_old(self) -> bool {
+        !matches!(self, Self::Validated(..))
+    }
+}
+
 /// The member of an answer that is not simply fresh; a stale one was fresh until `left` seconds
 /// ago, a negative number (§2.5).
 pub(crate) fn exceptional(

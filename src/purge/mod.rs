@@ -32,7 +32,7 @@ impl From<Applied> for Purged {
 
 impl Cache {
     /// Purges what `purge` says. It costs the same however much that is; memory in Redis is
-    /// given back afterwards.
+    /// given back as entries expire.
     ///
     /// ```
     /// use neuralblitz_cache::{Cache, CacheConfig, Purge, Purged};
@@ -134,7 +134,13 @@ impl Cache {
     /// Under way when this returns; what is returned only waits.
     pub(crate) fn give(&self, order: &Order) -> impl Future<Output = Purged> + use<> {
         self.start();
-        let applied = self.inner.store.purge(order);
-        async move { applied.await.into() }
+        let applied = (!order.is_empty()).then(|| self.inner.store.purge(order));
+        async move {
+            match applied {
+                Some(applied) => applied.await.into(),
+                // Nothing is in force everywhere.
+                None => Purged::Applied,
+            }
+        }
     }
 }

@@ -141,15 +141,16 @@ fn uri_order(cache: &Cache, uri: &str) -> Result<Vec<Scope>, CacheError> {
 
 /// The scheme is no part of a key.
 fn prefix_order(uri: &str) -> Result<Order, CacheError> {
-    let rest = match uri.split_once("://") {
-        Some(("http" | "https", rest)) => rest,
-        Some(_) => "",
-        None => uri,
-    };
-    if !rest.contains('/') || rest.len() > LONGEST {
-        return Err(CacheError::new(CacheErrorKind::InvalidUri));
+    let invalid = || CacheError::new(CacheErrorKind::InvalidUri);
+    let rest = uri
+        .strip_prefix("http://")
+        .or_else(|| uri.strip_prefix("https://"));
+    let rest = rest.unwrap_or(uri);
+    let at = rest.find('/').ok_or_else(invalid)?;
+    let (authority, path) = rest.split_at(at);
+    if authority.ends_with(':') || rest.len() > LONGEST {
+        return Err(invalid());
     }
-    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(0));
     let prefix = format!("{}{path}", authority.to_ascii_lowercase());
     Ok(Pattern::Uris(prefix.into()).into())
 }

@@ -24,6 +24,13 @@ use sha2::{Digest, Sha256};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Stamp(pub(crate) u64);
 
+impl Stamp {
+    /// Clocks end where numbers in a script are no longer exact.
+    pub(crate) fn is_possible(self) -> bool {
+        self.0 < 1 << 53
+    }
+}
+
 /// What a purge covers: everything, or all that carries a name, by hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Scope {

@@ -2,7 +2,7 @@
 
 use super::Stamp;
 use bytes::Buf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// What a purge by pattern covers.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -27,6 +27,29 @@ pub(crate) trait Named: Sync {
     fn uri(&self) -> Option<&str>;
     /// The name in Redis, without the namespace.
     fn name(&self) -> String;
+}
+
+/// Makes a name once: that takes some hashing.
+pub(super) struct Remembered<'a> {
+    named: &'a dyn Named,
+    name: OnceLock<String>,
+}
+
+impl<'a> Remembered<'a> {
+    pub(super) fn new(named: &'a dyn Named) -> Self {
+        let name = OnceLock::new();
+        Self { named, name }
+    }
+}
+
+impl Named for Remembered<'_> {
+    fn uri(&self) -> Option<&str> {
+        self.named.uri()
+    }
+
+    fn name(&self) -> String {
+        self.name.get_or_init(|| self.named.name()).clone()
+    }
 }
 
 impl Pattern {
@@ -78,9 +101,13 @@ impl Ban {
 }
 
 fn begins(uri: &str, prefix: &str) -> bool {
-    let path = uri.find('/').map_or("", |at| &uri[at..]);
-    let whole = if prefix.starts_with('/') { path } else { uri };
-    whole.starts_with(prefix)
+    let path = |uri: &str| uri.find('/').unwrap_or(uri.len());
+    match (uri.starts_with('/'), prefix.starts_with('/')) {
+        // Stored under every authority: the prefix is of a path alone, whatever it names.
+        (true, _) => uri.starts_with(&prefix[path(prefix)..]),
+        (false, true) => uri[path(uri)..].starts_with(prefix),
+        (false, false) => uri.starts_with(prefix),
+    }
 }
 
 /// A glob as Redis reads it: `*`, `?`, `[abc]`, `[^a-z]`, and `\` before what is meant as it is.
@@ -213,6 +240,7 @@ mod tests {
         assert!(!covers("i/a", Some("h/a/b?c")));
         assert!(!covers("/b", Some("h/a/b?c")));
         assert!(!covers("/", None));
+        assert!(covers("h/a", Some("/a/b")), "under every authority");
         assert!(Pattern::Names("na*".into()).covers(&Subject(None)));
     }
 

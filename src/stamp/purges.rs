@@ -47,7 +47,8 @@ impl Purges {
         self.epoch.load(Ordering::Acquire)
     }
 
-    fn next_epoch(&self) {
+    /// What was found valid is to be judged again.
+    pub(crate) fn next_epoch(&self) {
         self.epoch.fetch_add(1, Ordering::AcqRel);
     }
 
@@ -67,9 +68,27 @@ impl Purges {
     /// Takes over a purge that Redis told of; false: the mirror has a gap, and is to be read anew.
     pub(crate) fn hear(&self, pushed: &Pushed) -> bool {
         let mirror = self.mirror.load();
-        let gapless = mirror.as_ref().is_some_and(|table| table.apply(pushed));
+        let Some(table) = mirror.as_ref() else {
+            return false;
+        };
+        if pushed.at <= table.clock() {
+            return true;
+        }
+        let gapless = table.apply(pushed);
         self.next_epoch();
         gapless
+    }
+
+    /// Whether a record that was read lacks a purge that was heard of.
+    pub(crate) fn is_lacking(&self, table: &Table) -> bool {
+        let mirror = self.mirror.load();
+        mirror.as_ref().is_some_and(|old| table.lacks(old))
+    }
+
+    /// All that was heard of is purged: there is nothing left to compare with.
+    pub(crate) fn forget(&self) {
+        self.mirror.store(None);
+        self.next_epoch();
     }
 
     /// The mirror as it was read.

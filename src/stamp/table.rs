@@ -1,5 +1,6 @@
 //! The stamps of all scopes, in memory.
 
+use super::pattern::Remembered;
 use super::{Ban, FIXED, NEWEST_BAN, Order, Scope, Stamp, Subject};
 use crate::sync::lock;
 use bytes::Buf;
@@ -105,7 +106,7 @@ impl Table {
     /// to now is no longer valid.
     pub(crate) fn purge(&self, order: &Order, past: Stamp) -> Stamp {
         let _one_at_a_time = lock(&self.writing);
-        let n = Stamp(self.clock().0.max(past.0) + 1);
+        let n = Stamp(self.clock().0.max(past.0).saturating_add(1));
         self.mark(order, n);
         n
     }
@@ -184,6 +185,21 @@ impl Table {
         bans.clone()
     }
 
+    /// Whether it lacks a purge that `old` has: an acknowledged write was lost.
+    pub(crate) fn lacks(&self, old: &Self) -> bool {
+        let everything = self.at(super::EVERYTHING[0]);
+        if self.cells != old.cells {
+            return everything < old.clock();
+        }
+        let covered = |at: usize, hard: usize| {
+            let known = self.at(at).max(self.at(hard)).max(everything);
+            known < old.at(at)
+        };
+        let lost = (FIXED..self.cells).any(|at| covered(at, at) || covered(self.cells + at, at));
+        let [hard, soft] = super::EVERYTHING;
+        lost || covered(hard, hard) || covered(soft, hard) || covered(NEWEST_BAN, NEWEST_BAN)
+    }
+
     fn at(&self, cell: usize) -> Stamp {
         Stamp(self.stamps[cell].load(Ordering::Acquire))
     }
@@ -224,8 +240,9 @@ pub(crate) fn by_cells(stamp: Stamp, hard: Stamp, soft: Stamp) -> Verdict {
 /// What purges by pattern say of a subject.
 pub(crate) fn by_bans(subject: Subject<'_>, bans: &[Ban]) -> Verdict {
     let newer = bans.iter().filter(|ban| ban.at > subject.stamp);
+    let named = Remembered::new(subject.named);
     newer
-        .filter(|ban| ban.pattern.covers(subject.named))
+        .filter(|ban| ban.pattern.covers(&named))
         .map(|ban| match ban.soft {
             true => Verdict::Stale(ban.at),
             false => Verdict::Purged,
@@ -256,6 +273,9 @@ impl Pushed {
     pub(crate) fn read(mut wire: &[u8]) -> Option<Self> {
         let mut stamp = || wire.try_get_u64().ok().map(Stamp);
         let (previous, at, everything) = (stamp()?, stamp()?, stamp()?);
+        if !at.is_possible() {
+            return None;
+        }
         let soft = wire.try_get_u8().ok()? == 1;
         let cells = wire.try_get_u32().ok()?;
         let mut raised = Vec::new();

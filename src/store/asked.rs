@@ -43,7 +43,9 @@ impl Asked<'_> {
         let read = self.remote.read(&[Get::Header(name)]).await?;
         let header = read.values.first().and_then(Option::as_ref);
         let same = match header {
-            Some(header) if !header.is_empty() => **header == *entry.header(),
+            Some(header) if !header.is_empty() => {
+                **header == *entry.header() || (entry.is_queued() && entry.is_after(header))
+            }
             _ => entry.is_queued(),
         };
         if !same || !self.store.confirm(self.remote, entry, &read).await? {

@@ -3,7 +3,7 @@
 //! Purges of this process count as ever. Those of others cannot be heard of: an answer is never
 //! further behind them than `fallback_staleness`.
 
-use super::{Covered, Found, Remote, Store, noted};
+use super::{Covered, Found, Remote, Store};
 use crate::clock::Timestamp;
 use crate::entry::Entry;
 use crate::key::RequestKey;
@@ -37,7 +37,8 @@ impl Store {
             confirmed.max(self.heard_of(entry))
         };
         trusted.is_some_and(|since| now < since.after(self.fallback_staleness))
-            && noted(entry, self.judge_own(entry))
+            && self.noted(entry, self.judge_own(entry))
+            && (entry.outage || self.unpurged_here(entry))
     }
 
     /// Up to when no purge that was heard of covers it.
@@ -45,6 +46,7 @@ impl Store {
         let names = self.names_of(entry);
         let subject = names.at(entry.meta.stamp);
         let verdict = self.purges.judge_mirrored(subject, subject.stamp)?;
-        noted(entry, verdict).then(|| Timestamp(self.purges.heard()))
+        self.noted(entry, verdict)
+            .then(|| Timestamp(self.purges.heard()))
     }
 }

@@ -23,7 +23,7 @@ pub(crate) use moment::Moment;
 pub(crate) use redis::{Applied, Parts, Remote};
 use redis::{Get, Read, Write};
 pub(crate) use subject::Covered;
-use subject::{EntryNames, noted};
+use subject::EntryNames;
 
 use crate::clock::{Clock, Timestamp};
 use crate::config::CacheConfig;
@@ -120,7 +120,12 @@ impl Store {
         match &self.remote {
             None => (self.find_valid(key, headers), Tier::Local),
             Some(remote) if self.near && self.is_trusted(now) => {
-                (self.find_near(remote, key, headers), Tier::Local)
+                match self.find_near(remote, key, headers) {
+                    Found::Nothing if remote.is_left_alone() => {
+                        (self.stand_in(remote, key, headers), Tier::Fallback)
+                    }
+                    found => (found, Tier::Local),
+                }
             }
             Some(remote) if remote.is_left_alone() => {
                 (self.stand_in(remote, key, headers), Tier::Fallback)
@@ -166,7 +171,7 @@ impl Store {
             .judge_pending(subject)
             .and(self.purges.judge_own(subject))
             .and(mirrored.unwrap_or(Verdict::Purged));
-        let valid = noted(entry, verdict);
+        let valid = self.noted(entry, verdict);
         if valid {
             entry.valid_in(epoch);
         }
@@ -276,7 +281,7 @@ impl Store {
         let verdict = self
             .purges
             .judge_mirrored(names.at(entry.meta.stamp), clock);
-        verdict.is_some_and(|verdict| noted(entry, verdict))
+        verdict.is_some_and(|verdict| self.noted(entry, verdict))
     }
 
     /// Whether a stale entry that was found a while ago is still valid.
@@ -421,7 +426,10 @@ impl Store {
     ) {
         let known = self.local.vary(key);
         let known_sets = known.as_ref().map_or(&[][..], |record| &record.vary);
-        if known_sets.first().is_some_and(|set| set == vary) {
+        let as_it_is = known
+            .as_ref()
+            .is_some_and(|known| known.outage == entry.outage);
+        if as_it_is && known_sets.first().is_some_and(|set| set == vary) {
             return;
         }
         let mut sets = vec![vary.to_vec()];
@@ -454,10 +462,12 @@ impl Store {
     /// Purges: here at once, everywhere when Redis has it.
     pub(crate) fn purge(&self, order: &Order) -> impl Future<Output = Applied> + use<> {
         self.observer.count(Event::Purge);
-        // Stamps are microseconds, so that a soft purge tells since when.
-        let now = Stamp(self.clock.now().0 * 1000);
-        let seen = self.remote.as_ref().map_or(Stamp(0), Remote::seen);
-        let past = seen.max(now);
+        // Stamps are microseconds, so that a soft purge tells since when: of Redis's time, or,
+        // without it, of ours.
+        let past = match &self.remote {
+            Some(remote) => remote.seen(),
+            None => Stamp(self.clock.now().0.saturating_mul(1000)),
+        };
         let n = match self.fences.stands(Fence::OwnMarks) {
             true => self.purges.purge(order, past),
             false => past,
@@ -469,6 +479,8 @@ impl Store {
             self.local.clear();
         }
         let remote = self.remote.as_ref().map(|remote| remote.purge(order, n));
+        // What was judged before it was queued is judged again.
+        self.purges.next_epoch();
         async move {
             match remote {
                 Some(applied) => applied.await,
@@ -484,7 +496,7 @@ impl Store {
         if entry.is_valid_in(epoch) {
             return true;
         }
-        let valid = noted(entry, self.judge_own(entry));
+        let valid = self.noted(entry, self.judge_own(entry));
         if valid {
             entry.valid_in(epoch);
         }
@@ -503,7 +515,21 @@ impl Store {
         // In this order: what is no longer pending has marked its cells.
         let pending = |remote: &Remote| remote.judge_pending(subject);
         let pending = self.remote.as_ref().map_or(Verdict::Valid, pending);
-        noted(entry, pending.and(self.purges.judge_own(subject)))
+        self.noted(entry, pending.and(self.purges.judge_own(subject)))
+    }
+
+    /// Notes a soft purge; whether the entry may still be used.
+    fn noted(&self, entry: &Entry, verdict: Verdict) -> bool {
+        if let Verdict::Stale(since) = verdict {
+            let now = self.clock.now();
+            let told = match &self.remote {
+                // A mark of our own, that Redis has not taken yet, is of no time.
+                Some(remote) if since > remote.seen() => now,
+                _ => Timestamp(since.0 / 1000),
+            };
+            entry.soften(told.min(now));
+        }
+        !verdict.is_purged()
     }
 
     fn names_of<'a>(&'a self, entry: &'a Entry) -> EntryNames<'a> {
@@ -535,7 +561,7 @@ impl Store {
             Some(verdict) => verdict,
             None => remote.judge(read, subject).await?,
         };
-        let valid = noted(entry, verdict);
+        let valid = self.noted(entry, verdict);
         if valid {
             entry.verify(clock);
         }

@@ -1,9 +1,8 @@
 //! What is judged by purges: entries, and responses on their way.
 
-use crate::clock::Timestamp;
 use crate::entry::{Entry, Kind};
 use crate::key::{Namespace, RequestKey};
-use crate::stamp::{Named, Scope, Stamp, Subject, Verdict};
+use crate::stamp::{Named, Scope, Stamp, Subject};
 
 /// Something that a purge may cover.
 pub(crate) trait Covered: Named {
@@ -62,12 +61,4 @@ pub(crate) fn name(namespace: &Namespace, kind: Kind, key: &[u8], variant: &[u8]
         _ => namespace.variant(&names, &key, variant),
     };
     namespace.strip(&name).unwrap_or(&name).to_owned()
-}
-
-/// Notes a soft purge; whether the entry may still be used.
-pub(super) fn noted(entry: &Entry, verdict: Verdict) -> bool {
-    if let Verdict::Stale(since) = verdict {
-        entry.soften(Timestamp(since.0 / 1000));
-    }
-    !verdict.is_purged()
 }

@@ -12,7 +12,7 @@ use super::{Record, Shared, bans_of, bytes_of, header};
 use crate::clock::millis;
 use crate::error::Fault;
 use crate::fences::Fence;
-use crate::stamp::{Pushed, Table};
+use crate::stamp::{Pushed, Scope, Table};
 use crate::sync::lock;
 use ::redis::aio::MultiplexedConnection;
 use ::redis::{Pipeline, PushInfo, PushKind, Value};
@@ -94,7 +94,7 @@ impl Control {
     /// that refuses it is found out by the clock.
     async fn subscribe(&mut self) -> Result<(), Fault> {
         let shared = self.inbox.shared.clone();
-        let subscribed = self.connection.subscribe(&shared.stamps).await;
+        let subscribed = self.connection.subscribe(&shared.channel).await;
         subscribed.map_err(|error| super::service::fault(&error))?;
         let mut pipe = Pipeline::with_capacity(1);
         pipe.cmd("CLIENT")
@@ -122,6 +122,7 @@ impl Control {
         let shared = self.inbox.shared.clone();
         for _ in 0..TRIES {
             *lock(&self.inbox.phase) = Phase::Reading(Vec::new());
+            let seen = shared.seen();
             let mut pipe = Pipeline::with_capacity(2);
             pipe.cmd("GET").arg(&shared.stamps);
             pipe.cmd("LRANGE").arg(&shared.patterns).arg(0).arg(-1);
@@ -129,12 +130,20 @@ impl Control {
             let whole = replies.next().and_then(bytes_of).unwrap_or_default();
             let bans = bans_of(replies.next()).unwrap_or_default();
             let record = whole.get(..header::LEN).and_then(Record::read);
-            let usable = record.filter(|record| record.clock >= shared.seen());
+            let usable = record.filter(|record| record.clock >= seen);
             let Some(table) = usable.and_then(|record| Table::read(&whole, record.cells, bans))
             else {
                 shared.make_record().await?;
                 continue;
             };
+            if shared.purges.is_lacking(&table) {
+                // A master that had not heard of it took over: nobody knows what else is lost.
+                shared
+                    .purge(&Scope::Everything.into(), shared.seen())
+                    .await?;
+                shared.purges.forget();
+                continue;
+            }
             if self.inbox.go_live(table) {
                 return Ok(());
             }
@@ -145,7 +154,7 @@ impl Control {
     /// Asks for the clock; the mirror is trusted if it knows all purges up to it.
     async fn beat(&mut self) -> Result<(), Fault> {
         let shared = self.inbox.shared.clone();
-        let asked = shared.clock.now();
+        let (asked, seen) = (shared.clock.now(), shared.seen());
         let mut pipe = Pipeline::with_capacity(2);
         header::get(&mut pipe, &shared.stamps);
         pipe.cmd("STRLEN").arg(&shared.stamps);
@@ -156,8 +165,9 @@ impl Control {
             _ => None,
         });
         let current = Record::read(&record).is_some_and(|record| {
-            Some(record.clock) == shared.purges.applied()
-                && record.clock >= shared.seen()
+            // What was heard since goes beyond it.
+            shared.purges.applied() >= Some(record.clock)
+                && record.clock >= seen
                 && len == Some(record.cells * 16)
         });
         let current = current || !shared.fences.stands(Fence::Gaps);
@@ -188,7 +198,6 @@ impl Inbox {
     }
 
     fn take(&self, pushed: Pushed) {
-        self.shared.saw(pushed.at);
         let missed = match &mut *lock(&self.phase) {
             Phase::Reading(waiting) if waiting.len() < MOST_WAITING => {
                 waiting.push(pushed);
@@ -196,6 +205,9 @@ impl Inbox {
             }
             Phase::Live => {
                 let heard = self.shared.purges.hear(&pushed);
+                if heard {
+                    self.shared.saw(pushed.at);
+                }
                 !heard && self.shared.fences.stands(Fence::Gaps)
             }
             Phase::Reading(_) | Phase::Broken => true,

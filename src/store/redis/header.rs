@@ -24,6 +24,9 @@ impl Record {
         };
         let [clock, hard, format, newest_ban, soft] = cells.try_into().ok()?;
         let stamp = |cell| Stamp(u64::from_be_bytes(cell));
+        if !stamp(clock).is_possible() {
+            return None;
+        }
         Some(Self {
             clock: stamp(clock),
             everything: [stamp(hard), stamp(soft)],

@@ -28,7 +28,7 @@ use bytes::Bytes;
 use header::Record;
 use manager::Manager;
 use purger::Purger;
-use scripts::{Purge, Scripts};
+use scripts::{Keys, Purge, Scripts};
 use service::Client;
 use slots::Slots;
 use std::pin::Pin;
@@ -57,8 +57,10 @@ struct Shared {
     writer: Writer,
     purger: Arc<Purger>,
     observer: Arc<Observer>,
-    /// The key of the record of purges; also the channel they are told on.
+    /// The key of the record of purges.
     stamps: String,
+    /// Where purges are told: channels know no databases.
+    channel: String,
     /// The key of the list of purges by pattern.
     patterns: String,
     purges: Arc<Purges>,
@@ -131,6 +133,7 @@ impl Remote {
                 purger,
                 observer: parts.observer,
                 stamps: parts.namespace.name("{c}:stamps"),
+                channel: parts.namespace.name(&format!("{{c}}:purges@{}", redis.db)),
                 patterns: parts.namespace.name("{c}:patterns"),
                 purges: parts.purges,
                 seen: AtomicU64::new(0),
@@ -243,19 +246,13 @@ impl Remote {
     pub(crate) async fn judge(&self, read: &Read, subject: Subject<'_>) -> Result<Verdict, Fault> {
         let (shared, record) = (&*self.shared, &read.record);
         let [hard, soft] = record.everything;
-        let of_everything = by_cells(subject.stamp, hard, soft);
-        if of_everything.is_purged() || subject.stamp > record.clock {
+        if by_cells(subject.stamp, hard, soft).is_purged() || subject.stamp > record.clock {
             return Ok(Verdict::Purged);
         }
         let banned = record.newest_ban > subject.stamp;
-        let mut values = shared
-            .ask(shared.cells(record, subject, banned))
-            .await?
-            .into_iter();
-        let now = values.next().and_then(bytes_of).unwrap_or_default();
-        let same = |now: &Record| now.cells == record.cells && now.clock >= record.clock;
-        Record::read(&now).filter(same).ok_or(Fault::Foreign)?;
-        let mut verdict = of_everything;
+        let pipe = shared.cells(record, subject, banned);
+        let mut values = shared.ask(pipe).await?.into_iter();
+        let mut verdict = Verdict::Valid;
         for _ in subject.scopes {
             let mut cell = || stamp_of(values.next());
             let (Some(hard), Some(soft)) = (cell(), cell()) else {
@@ -265,10 +262,15 @@ impl Remote {
             };
             verdict = verdict.and(by_cells(subject.stamp, hard, soft));
         }
-        match banned {
-            false => Ok(verdict),
-            true => Ok(verdict.and(listed(values.next(), record.newest_ban, subject))),
+        if banned {
+            verdict = verdict.and(listed(values.next(), record.newest_ban, subject));
         }
+        // After all else: a pattern that has left the list since is part of everything by now.
+        let now = values.next().and_then(bytes_of).unwrap_or_default();
+        let same = |now: &Record| now.cells == record.cells && now.clock >= record.clock;
+        let now = Record::read(&now).filter(same).ok_or(Fault::Foreign)?;
+        let [hard, soft] = now.everything;
+        Ok(verdict.and(by_cells(subject.stamp, hard, soft)))
     }
 
     /// Queues a write; drops it, and counts that, if the queue is full.
@@ -353,23 +355,18 @@ impl Shared {
         }
     }
 
-    /// Reads the fixed part, and what decides over a subject.
+    /// Reads what decides over a subject, and the fixed part after it.
     fn cells(&self, record: &Record, subject: Subject<'_>, banned: bool) -> Pipeline {
         let mut pipe = Pipeline::with_capacity(2 * subject.scopes.len() + 2);
-        header::get(&mut pipe, &self.stamps);
-        let mut range = |from: usize, to: usize| {
+        let cells = subject.scopes.iter();
+        for cell in cells.flat_map(|scope| scope.cells(record.cells)) {
+            let (from, to) = (cell * 8, cell * 8 + 7);
             pipe.cmd("GETRANGE").arg(&self.stamps).arg(from).arg(to);
-        };
-        for cell in subject
-            .scopes
-            .iter()
-            .flat_map(|scope| scope.cells(record.cells))
-        {
-            range(cell * 8, cell * 8 + 7);
         }
         if banned {
             pipe.cmd("LRANGE").arg(&self.patterns).arg(0).arg(-1);
         }
+        header::get(&mut pipe, &self.stamps);
         pipe
     }
 
@@ -390,7 +387,11 @@ impl Shared {
             seen: Stamp(self.seen.load(Ordering::Acquire)),
             past,
         };
-        let keys = (&*self.stamps, &*self.patterns);
+        let keys = Keys {
+            stamps: &self.stamps,
+            patterns: &self.patterns,
+            channel: &self.channel,
+        };
         let call = self.scripts.purge(keys, self.wanted_cells, &purge);
         let n = match call.run(&self.client).await {
             Err(Fault::Timeout) if self.retry => call.run(&self.client).await?,

@@ -3,6 +3,7 @@
 
 use super::Shared;
 use super::back_off::BackOff;
+use crate::error::Fault;
 use crate::stamp::{Order, Scope, Stamp, Subject, Verdict};
 use crate::sync::lock;
 use std::sync::{Arc, Mutex};
@@ -121,6 +122,16 @@ impl Purger {
         self.open.send_replace(queue.len());
     }
 
+    /// A list of patterns that cannot be written to must not hold up all purges: everything goes
+    /// in its place.
+    fn widen(&self) {
+        let order = &mut lock(&self.queue).under_way;
+        if !order.patterns.is_empty() {
+            order.patterns.clear();
+            order.scopes = vec![Scope::Everything];
+        }
+    }
+
     /// Puts back what was not answered for.
     fn again(&self) {
         let mut queue = lock(&self.queue);
@@ -158,6 +169,15 @@ impl Waiting {
     fn add(&mut self, new: &Order) {
         let order = &mut self.order;
         order.soft = new.soft;
+        let (scopes, patterns) = (
+            order.scopes.len() + new.scopes.len(),
+            order.patterns.len() + new.patterns.len(),
+        );
+        if scopes > MAX_SCOPES || patterns > MAX_PATTERNS {
+            order.scopes = vec![Scope::Everything];
+            order.patterns.clear();
+            return;
+        }
         for scope in &new.scopes {
             if !order.scopes.contains(scope) {
                 order.scopes.push(*scope);
@@ -167,10 +187,6 @@ impl Waiting {
             if !order.patterns.contains(pattern) {
                 order.patterns.push(pattern.clone());
             }
-        }
-        if order.scopes.len() > MAX_SCOPES || order.patterns.len() > MAX_PATTERNS {
-            order.scopes = vec![Scope::Everything];
-            order.patterns.clear();
         }
     }
 }
@@ -196,6 +212,9 @@ pub(super) async fn run(shared: Arc<Shared>) {
             }
             Err(fault) => {
                 shared.observer.fault("purge", fault);
+                if fault == Fault::Refused {
+                    purger.widen();
+                }
                 purger.again();
                 tell(callers, Applied::Queued);
                 // A new caller is not to wait for what is left of it.

@@ -29,28 +29,34 @@ return 1
 /// before is valid then; so is what is no record at all. One of a later layout is left alone.
 /// The new stamp is past the caller's own marks too. Safe to repeat.
 ///
+/// What the last purge by pattern was, the record says: a list that does not end with it is lost,
+/// and all before it purged. A user that may not publish purges all the same; who listens finds
+/// the clock changed.
+///
 /// The first write is one that a full server allows, and after a first write it refuses no
 /// other of the script: a purge must get through when nothing can be stored.
 const PURGE: &str = r"
 local key, list = KEYS[1], KEYS[2]
 local seen, past = tonumber(ARGV[1]), tonumber(ARGV[2])
 local cells, fixed = tonumber(ARGV[3]), tonumber(ARGV[4])
-local soft, scopes = tonumber(ARGV[5]), tonumber(ARGV[6])
+local soft, scopes, channel = tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7]
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local head = redis.call('GETRANGE', key, 0, fixed * 8 - 1)
-local clock, everything, layout, held = 0, 0, 0, 0
+local most = 9007199254740992
+local clock, everything, layout, held, newest = 0, 0, 0, 0, 0
 if #head == fixed * 8 then
-  clock, everything, layout, held = struct.unpack('>I8I8I4I4', head)
+  clock, everything, layout, held, newest = struct.unpack('>I8I8I4I4I8', head)
   if layout > 2 and layout < 1000 then
     return redis.error_reply('LAYOUT the record of purges is of a later version')
   end
-  if layout ~= 2 or redis.call('STRLEN', key) ~= held * 16 then
+  if layout ~= 2 or held <= fixed or clock >= most
+    or redis.call('STRLEN', key) ~= held * 16 then
     clock = 0
   end
 end
 local n = math.max(clock, now - 1, seen, past) + 1
-if n >= 9007199254740992 then
+if n >= most then
   return redis.error_reply('CLOCK the clock of purges has run out')
 end
 local cell = struct.pack('>I8', n)
@@ -59,7 +65,7 @@ local function tell(previous, raised, patterns)
   local parts = {head}
   for _, at in ipairs(raised) do parts[#parts + 1] = struct.pack('>I4', at) end
   for _, p in ipairs(patterns) do parts[#parts + 1] = struct.pack('>I4', #p) .. p end
-  redis.call('PUBLISH', key, table.concat(parts))
+  redis.pcall('PUBLISH', channel, table.concat(parts))
 end
 redis.call('PERSIST', key)
 if clock == 0 or clock < seen then
@@ -72,11 +78,11 @@ if clock == 0 or clock < seen then
   tell(0, {}, {})
   return string.format('%.0f', n)
 end
-if #ARGV == 6 then
+if #ARGV == 7 then
   return string.format('%.0f', clock)
 end
 local raised, patterns = {}, {}
-for i = 7, 6 + scopes do
+for i = 8, 7 + scopes do
   local hash = tonumber(ARGV[i])
   local at = soft == 1 and 4 or 1
   if hash >= 0 then
@@ -87,15 +93,40 @@ for i = 7, 6 + scopes do
   redis.call('SETRANGE', key, at * 8, cell)
   raised[#raised + 1] = at
 end
-for i = 7 + scopes, #ARGV do
-  redis.call('RPUSH', list, cell .. string.char(soft) .. ARGV[i])
+local function at(item)
+  if item and #item > 9 then
+    return (struct.unpack('>I8', item))
+  end
+  return 0
+end
+local function purge_before(stamp)
+  if stamp > everything then
+    everything = stamp
+    redis.call('SETRANGE', key, 8, struct.pack('>I8', stamp))
+  end
+end
+if #ARGV > 7 + scopes then
+  if redis.call('TYPE', list).ok ~= 'list' then
+    redis.call('DEL', list)
+  end
+  if at(redis.call('LINDEX', list, -1)) ~= newest then
+    purge_before(newest)
+    redis.call('DEL', list)
+  end
+end
+for i = 8 + scopes, #ARGV do
+  local pattern = string.char(soft) .. ARGV[i]
+  for _, item in ipairs(redis.call('LRANGE', list, 0, -1)) do
+    if string.sub(item, 9) == pattern then
+      redis.call('LREM', list, 1, item)
+    end
+  end
+  redis.call('RPUSH', list, cell .. pattern)
   redis.call('SETRANGE', key, 24, cell)
   patterns[#patterns + 1] = ARGV[i]
 end
 while #patterns > 0 and redis.call('LLEN', list) > 128 do
-  local oldest = struct.unpack('>I8', redis.call('LPOP', list))
-  everything = math.max(everything, oldest)
-  redis.call('SETRANGE', key, 8, struct.pack('>I8', everything))
+  purge_before(at(redis.call('LPOP', list)))
 end
 redis.call('SETRANGE', key, 0, cell)
 tell(clock, raised, patterns)
@@ -132,7 +163,15 @@ pub(super) struct Scripts {
     purge: Code,
 }
 
-/// A script on one key.
+/// What a purge writes, and where it is told.
+#[derive(Clone, Copy)]
+pub(super) struct Keys<'a> {
+    pub(super) stamps: &'a str,
+    pub(super) patterns: &'a str,
+    pub(super) channel: &'a str,
+}
+
+/// A script on a few keys.
 pub(super) struct Invocation<'a> {
     code: &'a Code,
     keys: Vec<&'a str>,
@@ -163,7 +202,7 @@ impl Scripts {
     /// A purge of the record and the list of patterns.
     pub(super) fn purge<'a>(
         &'a self,
-        (stamps, patterns): (&'a str, &'a str),
+        keys: Keys<'a>,
         cells: usize,
         purge: &Purge<'_>,
     ) -> Invocation<'a> {
@@ -179,12 +218,13 @@ impl Scripts {
             FIXED.to_string(),
             u8::from(order.soft).to_string(),
             order.scopes.len().to_string(),
+            keys.channel.to_owned(),
         ];
         let words = fixed.into_iter().chain(order.scopes.iter().map(scope));
         let patterns_args = order.patterns.iter().map(Pattern::to_wire);
         Invocation {
             code: &self.purge,
-            keys: vec![stamps, patterns],
+            keys: vec![keys.stamps, keys.patterns],
             args: words.map(String::into_bytes).chain(patterns_args).collect(),
         }
     }
