@@ -25,10 +25,12 @@ pub(crate) enum Event {
     Coalesced,
     Purge,
     WriteDropped,
+    /// A purged entry whose memory in Redis was given back.
+    Swept,
     Fault,
 }
 
-const EVENTS: usize = 12;
+const EVENTS: usize = 13;
 
 /// Counts events, each on a cache line of its own; keeps what went wrong last, and since when
 /// Redis is used or left alone.

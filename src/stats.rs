@@ -101,6 +101,8 @@ pub struct Stats {
     pub purges: u64,
     /// Entries that found the write queue full, or Redis left alone.
     pub dropped_writes: u64,
+    /// Purged entries whose memory in Redis this process gave back.
+    pub swept: u64,
     /// Faults of Redis. Each was a miss and no more.
     pub faults: u64,
 }
@@ -145,6 +147,7 @@ impl Stats {
             stored: total(Event::Stored),
             purges: total(Event::Purge),
             dropped_writes: total(Event::WriteDropped),
+            swept: total(Event::Swept),
             faults: total(Event::Fault),
         }
     }

@@ -61,6 +61,7 @@ impl Default for CacheConfigBuilder {
                 strip_tags: false,
                 near_cache: false,
                 coherence_bound: Duration::from_secs(1),
+                sweep_interval: Some(Duration::from_mins(1)),
                 client_directives: ClientDirectives::default(),
                 key: KeyRules::default(),
                 credentials: Credentials::default(),
@@ -358,6 +359,14 @@ impl CacheConfigBuilder {
     /// Default: 1 s.
     pub fn coherence_bound(mut self, bound: Duration) -> Self {
         self.config.coherence_bound = bound;
+        self
+    }
+
+    /// How often, at most, the memory of purged entries in Redis is given back, counted from a
+    /// purge: all keys of the namespace are gone through then, with pauses. `None`: never; they
+    /// expire. Default: 60 s.
+    pub fn sweep_interval(mut self, interval: Option<Duration>) -> Self {
+        self.config.sweep_interval = interval;
         self
     }
 

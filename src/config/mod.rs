@@ -71,6 +71,7 @@ pub struct CacheConfig {
     pub(crate) strip_tags: bool,
     pub(crate) near_cache: bool,
     pub(crate) coherence_bound: Duration,
+    pub(crate) sweep_interval: Option<Duration>,
     pub(crate) client_directives: ClientDirectives,
     pub(crate) key: KeyRules,
     pub(crate) credentials: Credentials,

@@ -104,6 +104,32 @@ pub(crate) fn decode(wire: Bytes) -> Option<Entry> {
     })
 }
 
+/// The beginning of an envelope: its key, variant, label and scopes.
+pub(super) struct Begun {
+    pub(super) kind: Kind,
+    pub(super) stamp: Stamp,
+    pub(super) parts: [Bytes; 4],
+}
+
+/// Reads as much as comes before the tags; the rest need not be there.
+pub(super) fn begun(wire: &Bytes) -> Option<Begun> {
+    let header = wire.get(..HEADER_LEN)?;
+    if header[..4] != MAGIC || header[4] != VERSION {
+        return None;
+    }
+    let mut lengths = &header[LENGTHS..CHECKSUM];
+    let mut rest = wire.slice(HEADER_LEN..);
+    let mut next = || {
+        let len = lengths.get_u32() as usize;
+        (len <= rest.len()).then(|| rest.split_to(len))
+    };
+    Some(Begun {
+        kind: read_kind(header[5])?,
+        stamp: read_meta(header)?.stamp,
+        parts: [next()?, next()?, next()?, next()?],
+    })
+}
+
 fn encode(draft: &Draft<'_>) -> Option<Bytes> {
     let head = head_len(draft.headers)?;
     let tags: usize = draft.tags.iter().map(|tag| 2 + tag.len()).sum();
@@ -266,7 +292,7 @@ fn scope_to_wire(scope: Scope) -> u32 {
     }
 }
 
-fn read_scopes(scopes: &[u8]) -> Box<[Scope]> {
+pub(super) fn read_scopes(scopes: &[u8]) -> Box<[Scope]> {
     let (cells, _) = scopes.as_chunks::<4>();
     cells
         .iter()

@@ -2,16 +2,19 @@
 
 mod codec;
 mod kept;
+mod peek;
 
 #[cfg(feature = "testing")]
 pub(crate) use codec::put_checksum;
 pub(crate) use codec::{Draft, HEADER_LEN, decode, seal};
+pub(crate) use peek::Peeked;
 
 use crate::clock::Timestamp;
 use crate::stamp::{Scope, Stamp};
 use bytes::Bytes;
 use http::header::{AGE, CACHE_STATUS};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -160,23 +163,26 @@ impl Entry {
 
     /// What decides how it may be used now.
     #[inline]
-    pub(crate) fn facts(&self) -> Meta {
-        let since = Timestamp(self.stale_since.load(Ordering::Acquire));
+    pub(crate) fn facts(&self) -> Cow<'_, Meta> {
+        match self.stale_since.load(Ordering::Acquire) {
+            u64::MAX => Cow::Borrowed(&self.meta),
+            since => Cow::Owned(self.softened(Timestamp(since))),
+        }
+    }
+
+    #[cold]
+    fn softened(&self, since: Timestamp) -> Meta {
         Meta {
             fresh_until: self.meta.fresh_until.min(since),
             // No request may have what a purge made stale.
-            never_stale: self.meta.never_stale || since != Timestamp(u64::MAX),
+            never_stale: true,
             ..self.meta
         }
     }
 
     /// `authority/path?query` of a response.
     pub(crate) fn uri(&self) -> Option<&str> {
-        let label = std::str::from_utf8(&self.label).ok()?;
-        match self.kind {
-            Kind::Response => label.strip_prefix("GET "),
-            Kind::Vary | Kind::Value => None,
-        }
+        uri(self.kind, &self.label)
     }
 
     /// Whether its write to Redis is still to come: until then this process alone has it.
@@ -192,6 +198,14 @@ impl Entry {
     #[inline]
     pub(crate) fn head(&self) -> &HeaderMap {
         &self.head
+    }
+}
+
+fn uri(kind: Kind, label: &[u8]) -> Option<&str> {
+    let label = std::str::from_utf8(label).ok()?;
+    match kind {
+        Kind::Response => label.strip_prefix("GET "),
+        Kind::Vary | Kind::Value => None,
     }
 }
 

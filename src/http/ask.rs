@@ -6,6 +6,7 @@ use super::nested::{decline, depth, hint};
 use super::origin::original_uri;
 use super::reply::Form;
 use super::write::Write;
+use crate::cache::Inner;
 use crate::clock::Timestamp;
 use crate::entry::Entry;
 use crate::key::{KeyRules, RequestKey, RequestView};
@@ -129,14 +130,11 @@ fn admitted<B: Body>(shared: &Shared, request: &Request<B>, depth: u8) -> Option
     let demand = Demand::of(headers, &fields, cache.config.client_directives);
     let head = method == Method::HEAD;
     let now = cache.clock.now();
-    // Only who varies needs its fields in their one spelling.
-    let mut selecting = None;
-    let mut found = cache.store.at_once(&key, headers, now);
-    if matches!(found.0, Found::OtherVariants) {
-        let headers = selecting.insert(normal::selecting(headers, cache.config.normal));
-        found = cache.store.at_once(&key, headers, now);
-    }
-    if let (Found::Entry(entry), tier) = found
+    let (found, tier) = match cache.store.at_once(&key, headers, now) {
+        (Found::OtherVariants, _) => at_once_in_one_spelling(cache, &key, headers, now),
+        found => found,
+    };
+    if let Found::Entry(entry) = found
         && reuse(&entry.facts(), &demand, guarded, now) == Reuse::Fresh
     {
         return Some(Begin::Hit(Hit {
@@ -151,11 +149,23 @@ fn admitted<B: Body>(shared: &Shared, request: &Request<B>, depth: u8) -> Option
     Some(Begin::Ask(Box::new(Ask {
         place: cache.store.local.place(&key, &[]),
         key: key.into_owned(),
-        headers: selecting.unwrap_or_else(|| normal::selecting(headers, cache.config.normal)),
+        headers: normal::selecting(headers, cache.config.normal),
         demand,
         head,
         guarded,
         conditional: fields.conditional,
         ranged: fields.partial,
     })))
+}
+
+/// Only who varies needs its fields in their one spelling.
+#[cold]
+fn at_once_in_one_spelling(
+    cache: &Inner,
+    key: &RequestKey<'_>,
+    headers: &HeaderMap,
+    now: Timestamp,
+) -> (Found, Tier) {
+    let headers = normal::selecting(headers, cache.config.normal);
+    cache.store.at_once(key, &headers, now)
 }

@@ -28,8 +28,8 @@ pub(super) fn stored<B>(
     form: Form<'_>,
     exception: Option<Exception>,
 ) -> Response<CacheBody<B>> {
-    if exception.is_some_and(Exception::is_old) {
-        given_old();
+    if exception.is_some() {
+        given(exception);
     }
     let status = entry.status;
     let unmodified = |request: &HeaderMap| {
@@ -59,7 +59,15 @@ pub(super) fn stored<B>(
     response(status, headers, CacheBody::full(entry.body.clone()))
 }
 
+#[cold]
+fn given(exception: Option<Exception>) {
+    if exception.is_some_and(Exception::is_old) {
+        given_old();
+    }
+}
+
 /// The part of a stored 200 that a GET asks for; `None`: all of it.
+#[cold]
 fn part<B>(
     entry: &Entry,
     head: &HeaderMap,

@@ -12,6 +12,7 @@ mod purger;
 mod scripts;
 mod service;
 mod slots;
+mod sweeper;
 mod writer;
 
 use crate::breaker::{self, Circuit};
@@ -74,6 +75,11 @@ struct Shared {
     coherence_bound: Duration,
     retry: bool,
     fences: Fences,
+    namespace: Namespace,
+    /// At most so often; `None`: never.
+    sweep_interval: Option<Duration>,
+    /// There is something to sweep.
+    swept: Notify,
 }
 
 /// What a [`Remote`] is made from.
@@ -144,6 +150,9 @@ impl Remote {
                 coherence_bound: config.coherence_bound,
                 retry: redis.retry_on_timeout,
                 fences: config.fences,
+                namespace: parts.namespace.clone(),
+                sweep_interval: config.sweep_interval,
+                swept: Notify::new(),
             }),
             config: redis.clone(),
             background: std::sync::Mutex::default(),
@@ -167,6 +176,7 @@ impl Remote {
             tokio::spawn(with(Box::pin(writer::run(shared())))),
             tokio::spawn(with(Box::pin(purger::run(shared())))),
             tokio::spawn(with(Box::pin(control::run(shared(), manager)))),
+            tokio::spawn(with(Box::pin(sweeper::run(shared())))),
         ];
         *crate::sync::lock(&self.background) = tasks;
     }

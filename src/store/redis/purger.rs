@@ -209,6 +209,9 @@ pub(super) async fn run(shared: Arc<Shared>) {
                 shared.purges.learn(&order, n);
                 purger.done();
                 tell(callers, Applied::At(n));
+                if !order.soft {
+                    shared.swept.notify_one();
+                }
             }
             Err(fault) => {
                 shared.observer.fault("purge", fault);

@@ -133,6 +133,15 @@ tell(clock, raised, patterns)
 return string.format('%.0f', n)
 ";
 
+/// Unlinks an envelope that bears a stamp; a newer one that has taken its place stays.
+const UNLINK: &str = r"
+local head = redis.pcall('GETRANGE', KEYS[1], 0, 15)
+if type(head) == 'string' and string.sub(head, 1, 4) == 'NBCE' and string.sub(head, 9) == ARGV[1] then
+  return redis.call('UNLINK', KEYS[1])
+end
+return 0
+";
+
 /// The format cell: 2 for this layout in the upper half, the number of cells in the lower.
 pub(super) fn cells_of(format: u64) -> Option<usize> {
     let cells = usize::try_from(format & 0xffff_ffff).ok()?;
@@ -161,6 +170,7 @@ struct Code {
 pub(super) struct Scripts {
     store: Code,
     purge: Code,
+    unlink: Code,
 }
 
 /// What a purge writes, and where it is told.
@@ -174,7 +184,7 @@ pub(super) struct Keys<'a> {
 /// A script on a few keys.
 pub(super) struct Invocation<'a> {
     code: &'a Code,
-    keys: Vec<&'a str>,
+    keys: Vec<&'a [u8]>,
     args: Vec<Vec<u8>>,
 }
 
@@ -187,6 +197,7 @@ impl Scripts {
         Self {
             store: code(STORE),
             purge: code(PURGE),
+            unlink: code(UNLINK),
         }
     }
 
@@ -194,8 +205,17 @@ impl Scripts {
         let ttl = millis(write.ttl).clamp(1, LONGEST);
         Invocation {
             code: &self.store,
-            keys: vec![&write.name],
+            keys: vec![write.name.as_bytes()],
             args: vec![write.entry.wire().to_vec(), ttl.to_string().into_bytes()],
+        }
+    }
+
+    /// Unlinks an entry, if it bears this stamp.
+    pub(super) fn unlink<'a>(&'a self, key: &'a [u8], stamp: u64) -> Invocation<'a> {
+        Invocation {
+            code: &self.unlink,
+            keys: vec![key],
+            args: vec![stamp.to_be_bytes().to_vec()],
         }
     }
 
@@ -224,7 +244,7 @@ impl Scripts {
         let patterns_args = order.patterns.iter().map(Pattern::to_wire);
         Invocation {
             code: &self.purge,
-            keys: vec![keys.stamps, keys.patterns],
+            keys: vec![keys.stamps.as_bytes(), keys.patterns.as_bytes()],
             args: words.map(String::into_bytes).chain(patterns_args).collect(),
         }
     }

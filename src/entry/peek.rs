@@ -1,0 +1,73 @@
+//! What may purge an envelope, read from its beginning.
+
+use super::codec::{Begun, begun, read_scopes};
+use super::{Kind, uri};
+use crate::stamp::{Named, Scope, Stamp, Subject};
+use bytes::Bytes;
+
+/// What the beginning of an envelope says of what may purge it. Nothing is served by it, so that
+/// no checksum is asked for.
+#[derive(Debug)]
+pub(crate) struct Peeked {
+    kind: Kind,
+    stamp: Stamp,
+    key: Bytes,
+    variant: Bytes,
+    label: Bytes,
+    scopes: Box<[Scope]>,
+}
+
+impl Peeked {
+    /// `None`: it is none of ours, or says more before its scopes than was read.
+    pub(crate) fn read(wire: &Bytes) -> Option<Self> {
+        let Begun {
+            kind,
+            stamp,
+            parts: [key, variant, label, scopes],
+        } = begun(wire)?;
+        Some(Self {
+            kind,
+            stamp,
+            key,
+            variant,
+            label,
+            scopes: read_scopes(&scopes),
+        })
+    }
+
+    /// With the way its name is made.
+    pub(crate) fn named<F>(self, name: F) -> PeekedNames<F>
+    where
+        F: Fn(Kind, &[u8], &[u8]) -> String + Sync,
+    {
+        PeekedNames { peeked: self, name }
+    }
+}
+
+pub(crate) struct PeekedNames<F> {
+    peeked: Peeked,
+    name: F,
+}
+
+impl<F: Fn(Kind, &[u8], &[u8]) -> String + Sync> PeekedNames<F> {
+    pub(crate) fn subject(&self) -> Subject<'_> {
+        Subject {
+            stamp: self.peeked.stamp,
+            scopes: &self.peeked.scopes,
+            named: self,
+        }
+    }
+}
+
+impl<F: Fn(Kind, &[u8], &[u8]) -> String + Sync> Named for PeekedNames<F> {
+    fn uri(&self) -> Option<&str> {
+        uri(self.peeked.kind, &self.peeked.label)
+    }
+
+    fn name(&self) -> String {
+        let Peeked {
+            kind, key, variant, ..
+        } = &self.peeked;
+        (self.name)(*kind, key, variant)
+    }
+}
