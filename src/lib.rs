@@ -58,6 +58,8 @@ mod observe;
 mod policy;
 mod purge;
 mod stamp;
+#[cfg(test)]
+mod stamp_model;
 mod stats;
 mod store;
 mod sync;

@@ -10,8 +10,6 @@
 mod pattern;
 mod purges;
 mod table;
-#[cfg(test)]
-mod tests;
 
 pub(crate) use pattern::{Ban, Named, Pattern};
 pub(crate) use purges::Purges;

@@ -1,9 +1,9 @@
 //! All that this process knows of purges: those it gave itself, and what Redis told of all.
 
 use super::{Order, Pushed, Stamp, Subject, Table, Verdict};
+use crate::sync::{AtomicU64, Ordering};
 use arc_swap::ArcSwapOption;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 pub(crate) struct Purges {
     /// Those of this process, from before Redis is asked. Without Redis they are the whole truth.

@@ -2,10 +2,8 @@
 
 use super::pattern::Remembered;
 use super::{Ban, FIXED, NEWEST_BAN, Order, Scope, Stamp, Subject};
-use crate::sync::lock;
+use crate::sync::{Arc, AtomicU64, Mutex, Ordering, PoisonError, RwLock, lock};
 use bytes::Buf;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 /// Purges by pattern that are kept; of more the oldest becomes one of everything before it.
 const MOST_BANS: usize = 128;
@@ -42,7 +40,7 @@ pub(crate) struct Table {
     /// How many there are of hard purges; of soft ones as many, behind them.
     cells: usize,
     stamps: Box<[AtomicU64]>,
-    bans: RwLock<Arc<[Ban]>>,
+    bans: RwLock<Arc<Vec<Ban>>>,
     writing: Mutex<()>,
 }
 
@@ -70,8 +68,8 @@ impl Table {
         Self {
             cells,
             stamps: (0..2 * cells).map(|_| AtomicU64::new(0)).collect(),
-            bans: RwLock::default(),
-            writing: Mutex::default(),
+            bans: RwLock::new(Arc::new(Vec::new())),
+            writing: Mutex::new(()),
         }
     }
 
@@ -177,10 +175,10 @@ impl Table {
         if let Some(last) = bans.last() {
             self.raise(NEWEST_BAN, last.at.0);
         }
-        *self.bans.write().unwrap_or_else(PoisonError::into_inner) = bans.into();
+        *self.bans.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(bans);
     }
 
-    fn bans(&self) -> Arc<[Ban]> {
+    fn bans(&self) -> Arc<Vec<Ban>> {
         let bans = self.bans.read().unwrap_or_else(PoisonError::into_inner);
         bans.clone()
     }
@@ -253,7 +251,7 @@ pub(crate) fn by_bans(subject: Subject<'_>, bans: &[Ban]) -> Verdict {
 impl Pushed {
     /// What is told of a purge.
     #[cfg(test)]
-    pub(super) fn of(previous: Stamp, at: Stamp, order: &Order, cells: usize) -> Self {
+    pub(crate) fn of(previous: Stamp, at: Stamp, order: &Order, cells: usize) -> Self {
         let cell = |scope: &Scope| scope.cells(cells)[usize::from(order.soft)];
         let ban = |pattern: &super::Pattern| Ban {
             at,

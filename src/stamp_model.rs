@@ -1,6 +1,10 @@
-//! The table against a simple model: what was stored when, and what was purged since.
+//! The table of stamps against a simple model: what was stored when, and what was purged since.
+//!
+//! Beside it and not in it: the models under `tests/` build its files over other locks.
 
-use super::*;
+use crate::stamp::{
+    NEWEST_BAN, Named, Order, Pattern, Pushed, Scope, Stamp, Subject, Table, Verdict,
+};
 use proptest::prelude::*;
 
 const CELLS: usize = 64;
@@ -50,7 +54,7 @@ fn named(verdict: Verdict) -> &'static str {
     }
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 enum Op {
     Fill(u32),
     /// Begun before a purge that comes next, and stored after it.
