@@ -328,3 +328,23 @@ async fn a_fallback_answer_inside_a_handler_is_not_stored_under_a_new_stamp() {
     let again = scripted::get(&router, "/page").await;
     assert_eq!(again.text(), "Some(2)");
 }
+
+#[tokio::test]
+async fn a_server_that_becomes_a_replica_is_left_alone_until_it_is_a_master_again() {
+    let (redis, master) = (Redis::start().await, Redis::start().await);
+    let a = app(redis.config().circuit_breaker_threshold(2));
+    coherent(&a).await;
+    stored(&a, "/x").await;
+    let port = master.port.to_string();
+    let _: redis::Value = raw(&redis, "REPLICAOF", &[b"127.0.0.1", port.as_bytes()]).await;
+    until("it is left alone", async || {
+        a.get("/x").await;
+        a.cache.stats().breaker == BreakerState::Open
+    })
+    .await;
+    let _: redis::Value = raw(&redis, "REPLICAOF", &[b"NO", b"ONE"]).await;
+    until("it is used again", async || {
+        a.cache.stats().breaker == BreakerState::Closed && a.cache.stats().coherent
+    })
+    .await;
+}

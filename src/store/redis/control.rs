@@ -7,7 +7,7 @@
 //! master that was demoted, and would not keep the record from being evicted.
 
 use super::back_off::BackOff;
-use super::manager::Manager;
+use super::manager::{Manager, says_replica};
 use super::{Record, Shared, bans_of, bytes_of, header};
 use crate::clock::millis;
 use crate::error::Fault;
@@ -155,15 +155,21 @@ impl Control {
     async fn beat(&mut self) -> Result<(), Fault> {
         let shared = self.inbox.shared.clone();
         let (asked, seen) = (shared.clock.now(), shared.seen());
-        let mut pipe = Pipeline::with_capacity(2);
+        let mut pipe = Pipeline::with_capacity(3);
         header::get(&mut pipe, &shared.stamps);
         pipe.cmd("STRLEN").arg(&shared.stamps);
+        pipe.cmd("ROLE");
         let mut replies = self.ask(&pipe).await?.into_iter();
         let record = replies.next().and_then(bytes_of).unwrap_or_default();
         let len = replies.next().and_then(|len| match len {
             Value::Int(len) => usize::try_from(len).ok(),
             _ => None,
         });
+        if replies.next().is_some_and(|role| says_replica(&role)) {
+            // Demoted: it takes purges no more, and does not hear of them in time.
+            shared.slots.give_up();
+            return Err(Fault::Unready);
+        }
         let current = Record::read(&record).is_some_and(|record| {
             // What was heard since goes beyond it.
             shared.purges.applied() >= Some(record.clock)

@@ -7,8 +7,8 @@
 use crate::config::RedisConfig;
 use ::redis::aio::MultiplexedConnection;
 use ::redis::{
-    AsyncConnectionConfig, Client, ConnectionAddr, IntoConnectionInfo, ProtocolVersion, PushInfo,
-    PushKind, RedisConnectionInfo, RedisError,
+    AsyncConnectionConfig, Client, ConnectionAddr, ErrorKind, IntoConnectionInfo, ProtocolVersion,
+    PushInfo, PushKind, RedisConnectionInfo, RedisError, ServerErrorKind, Value,
 };
 use bb8_redis::bb8::ManageConnection;
 use secrecy::ExposeSecret;
@@ -89,9 +89,29 @@ impl Manager {
         });
         let info = self.address.clone().into_connection_info()?;
         let client = Client::open(info.set_redis_settings(self.login.clone()))?;
-        client
+        let mut handle = client
             .get_multiplexed_async_connection_with_config(&config)
-            .await
+            .await?;
+        match is_replica(&mut handle).await {
+            true => Err((ErrorKind::Server(ServerErrorKind::MasterDown), "a replica").into()),
+            false => Ok(handle),
+        }
+    }
+}
+
+/// A replica may not have heard of a purge that its master took: it is as good as no server. One
+/// that may not be asked is taken for a master.
+async fn is_replica(handle: &mut MultiplexedConnection) -> bool {
+    let role = ::redis::cmd("ROLE").query_async(handle).await;
+    role.is_ok_and(|role| says_replica(&role))
+}
+
+pub(super) fn says_replica(role: &Value) -> bool {
+    match role {
+        Value::Array(parts) => {
+            matches!(parts.first(), Some(Value::BulkString(role)) if role != b"master")
+        }
+        _ => false,
     }
 }
 

@@ -84,6 +84,14 @@ impl Slots {
         self.held.iter().filter(stands).count()
     }
 
+    /// Has all connections replaced.
+    pub(super) fn give_up(&self) {
+        for held in self.held.iter().filter_map(ArcSwapOption::load_full) {
+            held.give_up();
+        }
+        self.woken.notify_one();
+    }
+
     /// Lets go of all connections.
     pub(super) fn reset(&self) {
         self.held.iter().for_each(|slot| slot.store(None));
