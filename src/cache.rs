@@ -6,6 +6,7 @@ use crate::flight::Flights;
 use crate::http::{CacheLayer, Marks, Refreshes, Shown};
 use crate::key::{KeyRules, UriRules};
 use crate::observe::Observer;
+use crate::purge::Events;
 use crate::stats::Stats;
 use crate::store::Store;
 use crate::sync::lock;
@@ -36,6 +37,7 @@ impl Drop for Handle {
     fn drop(&mut self) {
         if let Some(inner) = self.0.upgrade() {
             inner.refreshes.abort();
+            inner.events.end();
         }
     }
 }
@@ -46,6 +48,7 @@ pub(crate) struct Inner {
     pub(crate) store: Store,
     pub(crate) flights: Arc<Flights<Shown>>,
     pub(crate) refreshes: Refreshes,
+    pub(crate) events: Events,
     /// Keys whose answers could not be stored.
     pub(crate) marks: Marks,
     /// Keys whose answers to requests with credentials were marked for everybody.
@@ -66,6 +69,7 @@ impl Cache {
             store: Store::new(&config, clock, observer.clone()),
             flights: Flights::new(),
             refreshes: Refreshes::default(),
+            events: Events::default(),
             marks: Marks::new(config.hit_for_miss),
             public: Marks::new(PUBLIC_FOR),
             observer,
@@ -75,6 +79,7 @@ impl Cache {
         let handle = Some(Arc::new(Handle(Arc::downgrade(&inner))));
         let cache = Self { inner, handle };
         cache.inner.know_rules(&cache.inner.config.key);
+        crate::purge::hear(&cache.inner);
         cache.start();
         cache
     }
@@ -87,10 +92,12 @@ impl Cache {
 
     /// The same cache, held by one of its tasks: it ends with the last handle all the same.
     pub(crate) fn held_by_task(&self) -> Self {
-        Self {
-            inner: self.inner.clone(),
-            handle: None,
-        }
+        Self::of_task(self.inner.clone())
+    }
+
+    pub(crate) fn of_task(inner: Arc<Inner>) -> Self {
+        let handle = None;
+        Self { inner, handle }
     }
 
     /// Starts the background tasks in the current runtime, if they do not run. Without one
@@ -99,9 +106,11 @@ impl Cache {
         self.inner.start();
     }
 
-    /// Waits until what is queued for Redis has been written, at most 5 s, then ends the
-    /// background tasks and closes the connections. A later request starts them again.
+    /// Waits for handlers of events, then until what is queued for Redis has been written, at
+    /// most 5 s each; then ends the background tasks and closes the connections. A later request
+    /// starts them again.
     pub async fn shutdown(&self) {
+        self.inner.events.shutdown(DRAIN_WITHIN).await;
         self.inner.refreshes.shutdown().await;
         if let Some(remote) = &self.inner.store.remote
             && tokio::runtime::Handle::try_current().is_ok()

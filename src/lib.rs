@@ -70,12 +70,15 @@ pub mod testing;
 mod values;
 
 pub use cache::Cache;
-pub use config::{CacheConfig, CacheConfigBuilder, RedisConfig, Route};
+pub use config::{CacheConfig, CacheConfigBuilder, EventRule, RedisConfig, Route};
 pub use error::{CacheError, CacheErrorKind, ConfigError, ConfigErrorKind, Fault};
 pub use http::{
     BodyError, CacheBody, CacheLayer, CacheService, CacheTags, CacheTtl, PurgeTags, ResponseFuture,
 };
 pub use key::{KeyRules, RequestView};
 pub use policy::{ClientDirectives, Credentials};
-pub use purge::{Purge, Purged};
+pub use purge::{
+    Emitted, EventContext, EventError, EventErrorKind, EventFailure, EventFailureKind,
+    EventOutcome, Purge, Purged,
+};
 pub use stats::{BreakerState, Mode, Stats};

@@ -1,7 +1,8 @@
 //! [`CacheConfigBuilder`].
 
 use super::{
-    API_RESPONSE, CacheConfig, CircuitBreaker, Classes, RedisConfig, Route, Routes, Stale,
+    API_RESPONSE, CacheConfig, CircuitBreaker, Classes, EventRule, EventRules, RedisConfig, Route,
+    Routes, Stale,
 };
 use crate::error::{ConfigError, ConfigErrorKind};
 use crate::fences::Fences;
@@ -19,6 +20,7 @@ use std::time::Duration;
 pub struct CacheConfigBuilder {
     pub(super) config: CacheConfig,
     pub(super) routes: Vec<Route>,
+    pub(super) event_rules: Vec<EventRule>,
     url_error: Option<ConfigErrorKind>,
     pub(super) warmup: Warmup,
 }
@@ -66,8 +68,10 @@ impl Default for CacheConfigBuilder {
                 key: KeyRules::default(),
                 credentials: Credentials::default(),
                 routes: Routes::default(),
+                event_rules: EventRules::default(),
             },
             routes: Vec::new(),
+            event_rules: Vec::new(),
             url_error: None,
             warmup: Warmup {
                 enabled: true,
@@ -411,6 +415,7 @@ impl CacheConfigBuilder {
             .ok_or_else(|| ConfigError::new("routes", ConfigErrorKind::BadPattern))?;
         Ok(CacheConfig {
             routes,
+            event_rules: EventRules::new(self.event_rules)?,
             ..self.config
         })
     }

@@ -3,11 +3,15 @@
 mod builder;
 mod check;
 mod classes;
+mod event_rules;
 mod redis;
 mod route;
+mod template;
 
 pub use builder::CacheConfigBuilder;
 pub(crate) use classes::{Classes, Stale};
+pub use event_rules::EventRule;
+pub(crate) use event_rules::{EventRules, Target, Templated};
 pub use redis::RedisConfig;
 pub use route::Route;
 pub(crate) use route::Routes;
@@ -76,6 +80,7 @@ pub struct CacheConfig {
     pub(crate) key: KeyRules,
     pub(crate) credentials: Credentials,
     pub(crate) routes: Routes,
+    pub(crate) event_rules: EventRules,
 }
 
 impl CacheConfig {

@@ -1,7 +1,17 @@
 //! Purging: what was stored before is never served after.
 
+mod broadcast;
+mod events;
+mod failures;
+mod handlers;
 mod order;
+mod rules;
 
+pub(crate) use broadcast::hear;
+pub use events::{Emitted, EventContext};
+pub use failures::{EventError, EventErrorKind, EventFailure, EventFailureKind};
+pub use handlers::EventOutcome;
+pub(crate) use handlers::Events;
 pub use order::Purge;
 
 use crate::cache::Cache;
@@ -19,6 +29,16 @@ pub enum Purged {
     /// In this process; on the others when Redis has taken it, which is tried until it does,
     /// as long as this process lives.
     Queued,
+}
+
+impl Purged {
+    /// Both: on all instances if each is.
+    pub(crate) fn and(self, other: Self) -> Self {
+        match self {
+            Self::Applied => other,
+            Self::Queued => Self::Queued,
+        }
+    }
 }
 
 impl From<Applied> for Purged {

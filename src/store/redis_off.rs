@@ -129,6 +129,23 @@ impl Remote {
         std::future::ready(Applied::Queued)
     }
 
+    #[allow(
+        clippy::needless_pass_by_value,
+        reason = "the same face as with the feature"
+    )]
+    pub(crate) fn hear_events(&self, _: impl Fn(Bytes) + Send + Sync + 'static) {
+        match *self {}
+    }
+
+    pub(crate) fn tell(
+        &self,
+        _: Vec<u8>,
+    ) -> impl Future<Output = Result<(), Fault>> + Send + use<> {
+        match *self {}
+        #[allow(unreachable_code, reason = "a type for the future")]
+        std::future::ready(Ok(()))
+    }
+
     pub(crate) fn judge_pending(&self, _: Subject<'_>) -> Verdict {
         match *self {}
     }

@@ -5,6 +5,7 @@
 
 mod back_off;
 mod control;
+mod events;
 mod header;
 mod keeper;
 mod manager;
@@ -26,6 +27,7 @@ use crate::observe::Observer;
 use crate::stamp::{Ban, Order, Purges, Stamp, Subject, Verdict, by_bans, by_cells};
 use ::redis::{Pipeline, Value};
 use bytes::Bytes;
+use events::Events;
 use header::Record;
 use manager::Manager;
 use purger::Purger;
@@ -64,6 +66,7 @@ struct Shared {
     channel: String,
     /// The key of the list of purges by pattern.
     patterns: String,
+    events: Events,
     purges: Arc<Purges>,
     /// The highest clock seen.
     seen: AtomicU64,
@@ -141,6 +144,7 @@ impl Remote {
                 stamps: parts.namespace.name("{c}:stamps"),
                 channel: parts.namespace.name(&format!("{{c}}:purges@{}", redis.db)),
                 patterns: parts.namespace.name("{c}:patterns"),
+                events: Events::new(parts.namespace.name(&format!("{{c}}:events@{}", redis.db))),
                 purges: parts.purges,
                 seen: AtomicU64::new(0),
                 contact: AtomicU64::new(0),
