@@ -96,3 +96,39 @@ async fn a_range_of_what_is_not_stored_is_the_handlers_to_answer() {
         (StatusCode::PARTIAL_CONTENT, "01")
     );
 }
+
+#[tokio::test]
+async fn a_part_says_nothing_of_whether_the_whole_is_stored() {
+    let app = App::new(CacheConfig::default(), |parts, _| {
+        match parts.headers.contains_key("range") {
+            true => reply(206, &[("content-range", "bytes 0-1/10")], "01"),
+            false => reply(200, &[], "0123456789"),
+        }
+    });
+    app.get_with("/x", &[("range", "bytes=0-1")]).await;
+    let answers = futures_util::future::join_all((0..20).map(|_| app.get("/x"))).await;
+    assert!(answers.iter().all(|answer| answer.text() == "0123456789"));
+    assert_eq!(app.runs(), 2, "one fetch of the whole for all");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_range_answered_stale_is_refreshed_whole() {
+    let app = App::new(CacheConfig::default(), |parts, run| {
+        let fields = [("cache-control", "max-age=10, stale-while-revalidate=60")];
+        match parts.headers.contains_key("range") {
+            true => reply(206, &[("content-range", "bytes 0-1/10")], "01"),
+            false => reply(200, &fields, format!("{run}123456789")),
+        }
+    });
+    app.get("/x").await;
+    tokio::time::advance(std::time::Duration::from_secs(11)).await;
+    let stale = app.get_with("/x", &[("range", "bytes=0-1")]).await;
+    assert_eq!(
+        (stale.status, stale.text()),
+        (StatusCode::PARTIAL_CONTENT, "01")
+    );
+    support::until("it is refreshed", async || {
+        app.get("/x").await.text() == "1123456789"
+    })
+    .await;
+}

@@ -268,7 +268,7 @@ impl CacheConfigBuilder {
         self
     }
 
-    /// Cells of the record of purges, 8 bytes each. Scopes that share a cell are purged
+    /// Cells of the record of purges, 16 bytes each. Scopes that share a cell are purged
     /// together. A record that exists keeps its size. Default: 65,536; at most 2^20.
     pub fn stamp_cells(mut self, cells: usize) -> Self {
         self.config.stamp_cells = cells;

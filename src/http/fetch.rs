@@ -124,8 +124,7 @@ impl Fetch<'_> {
         let validates = self.cache().config.rules.store_for_validation;
         !head
             && !demand.no_store
-            && !self.ask.ranged
-            && (self.background || (!guarded && (validates || !marked())))
+            && (self.background || (!guarded && !self.ask.ranged && (validates || !marked())))
     }
 
     pub(super) fn cache(&self) -> &Arc<Inner> {
@@ -245,9 +244,9 @@ impl Fetch<'_> {
 }
 
 /// Whether a response that is not stored says that others will not be either. A 304 answers
-/// one client's condition, and most refusals one request's fields.
+/// one client's condition, a 206 its range, and most refusals one request's fields.
 fn speaks_of_resource(status: StatusCode) -> bool {
-    status.is_success()
+    (status.is_success() && status != StatusCode::PARTIAL_CONTENT)
         || matches!(
             status.as_u16(),
             300..=303 | 307 | 308 | 401 | 403 | 404 | 405 | 410

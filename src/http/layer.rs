@@ -97,7 +97,7 @@ impl CacheLayer {
 
     /// For how long past its lifetime a response answers at once while one task fetches a newer
     /// one (RFC 5861 §3), where it does not say so itself. Zero: never. Never what must be
-    /// revalidated, and never past a purge.
+    /// revalidated, and never past a hard purge.
     #[must_use]
     pub fn stale_while_revalidate(self, window: Duration) -> Self {
         self.with(|shared| shared.hints.stale.while_revalidate = Some(window))
@@ -105,7 +105,7 @@ impl CacheLayer {
 
     /// For how long past its lifetime a response answers where the handler fails or says 500,
     /// 502, 503 or 504 (RFC 5861 §4), where it does not say so itself. Zero: never. Never what
-    /// must be revalidated, and never past a purge.
+    /// must be revalidated, and never past a hard purge.
     #[must_use]
     pub fn stale_if_error(self, window: Duration) -> Self {
         self.with(|shared| shared.hints.stale.if_error = Some(window))

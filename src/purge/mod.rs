@@ -52,7 +52,7 @@ impl From<Applied> for Purged {
 
 impl Cache {
     /// Purges what `purge` says. It costs the same however much that is; memory in Redis is
-    /// given back as entries expire.
+    /// given back some time after it.
     ///
     /// ```
     /// use neuralblitz_cache::{Cache, CacheConfig, Purge, Purged};
