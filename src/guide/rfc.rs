@@ -59,9 +59,9 @@
 //! | section | function | test |
 //! |---|---|---|
 //! | 5861 §3 `stale-while-revalidate` | `policy::reuse`, `http::refresh` | stale: `a_stale_entry_is_served_while_one_refresh_runs` |
-//! | 5861 §4 `stale-if-error` | `policy::reuse::usable_on_error`, `http::stale` | `a_failure_is_answered_with_what_is_stale_within_its_window`; stale_errors: `a_failure_is_answered_with_the_stale_entry` |
+//! | 5861 §4 `stale-if-error` | `policy::reuse::usable_on_error`, `http::stale` | `a_failure_is_answered_with_what_is_stale_within_its_window`; `stale_errors`: `a_failure_is_answered_with_the_stale_entry` |
 //! | 9211 §2 `Cache-Status` | `policy::status` | `hits_are_structured_fields_at_every_magnitude`, `forwards_tell_their_reason_and_fate`; freshness: `cache_status_tells_what_was_done` |
-//! | 9213 §2 targeted fields | `policy::targeted::control` | `the_first_valid_field_takes_the_place_of_cache_control_and_expires`; proxy_cache: `flags_say_what_is_stored` |
+//! | 9213 §2 targeted fields | `policy::targeted::control` | `the_first_valid_field_takes_the_place_of_cache_control_and_expires`; `proxy_cache`: `flags_say_what_is_stored` |
 //!
 //! # Departures
 //!
