@@ -245,8 +245,7 @@ fn stored_otherwise(case: &Case) -> Option<&'static str> {
         ),
         (
             !matches!(case.text("age"), "" | "0" | "1" | "30" | "7200"),
-            "an Age that cannot be read makes it too old here, new there; of a list the first \
-             counts here",
+            "RFC 9111 §5.1: of a list the first Age counts; the other ignores all of it",
         ),
         (
             case.response.contains_key("pragma") && !case.response.contains_key("cache-control"),

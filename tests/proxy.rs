@@ -180,12 +180,22 @@ async fn many_and_large_fields_pass() {
 }
 
 #[tokio::test]
-async fn interim_responses_are_passed_over() {
-    let interim = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n";
+async fn interim_responses_are_passed_on() {
+    let interim = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n\
+                   HTTP/1.1 102 Processing\r\nconnection: x\r\nx: 1\r\n\r\n";
     let origin = Origin::says([format!("{interim}{OK}")]).await;
-    let answer = Proxy::before(&origin).await.get("/").await;
-    assert_eq!((answer.status(), &*answer.text()), ("200", "ok"));
-    assert!(answer.field("link").is_empty());
+    let proxy = Proxy::before(&origin).await;
+    let first = proxy.get("/").await;
+    assert_eq!(
+        (first.status(), first.field("link").concat()),
+        ("103", "x".into())
+    );
+    let second = Message::of(&first.body);
+    assert_eq!((second.status(), second.fields.len()), ("102", 0));
+    let last = Message::of(&second.body);
+    assert_eq!((last.status(), &*last.text()), ("200", "ok"));
+    let old = proxy.send("GET / HTTP/1.0\r\nhost: a\r\n\r\n").await;
+    assert!(old.start.ends_with("200 OK"), "{}", old.start);
     let origin = Origin::says(["HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\n\r\n"]).await;
     assert_eq!(Proxy::before(&origin).await.get("/").await.status(), "502");
 }

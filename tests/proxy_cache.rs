@@ -36,6 +36,63 @@ async fn a_second_get_is_a_hit_and_has_an_age() {
 }
 
 #[tokio::test]
+async fn a_part_answers_for_what_it_holds() {
+    let part = "HTTP/1.1 206 Partial Content\r\ncache-control: max-age=60\r\n\
+                content-range: bytes 5-9/10\r\ncontent-length: 5\r\n\r\n56789";
+    let origin = Origin::says([part]).await;
+    let proxy = Proxy::before(&origin).await;
+    assert!(!proxy.ask("GET /", "range: bytes=-5\r\n").await.is_hit());
+    for (range, content, which) in [
+        ("bytes=-5", "56789", "bytes 5-9/10"),
+        ("bytes=6-7", "67", "bytes 6-7/10"),
+        ("bytes=8-", "89", "bytes 8-9/10"),
+    ] {
+        let hit = proxy.ask("GET /", &format!("range: {range}\r\n")).await;
+        assert!(hit.is_hit(), "{range}");
+        assert_eq!((hit.status(), &*hit.text()), ("206", content));
+        assert_eq!(hit.field("content-range"), [which]);
+    }
+    for other in [
+        "range: bytes=4-5\r\n",
+        "range: bytes=6-7\r\nif-range: \"a\"\r\n",
+        "",
+    ] {
+        assert!(!proxy.ask("GET /", other).await.is_hit(), "{other}");
+    }
+    proxy.ask("DELETE /", "").await;
+    assert!(!proxy.ask("GET /", "range: bytes=6-7\r\n").await.is_hit());
+}
+
+#[tokio::test]
+async fn the_answer_to_a_post_answers_get_if_it_says_so() {
+    for (fields, answers) in [
+        (
+            "content-location: /a\r\ncache-control: max-age=60\r\n",
+            true,
+        ),
+        (
+            "content-location: /b\r\ncache-control: max-age=60\r\n",
+            false,
+        ),
+        ("content-location: /a\r\n", false),
+        ("cache-control: max-age=60\r\n", false),
+    ] {
+        let origin = Origin::says([
+            ok("cache-control: max-age=60\r\n", "old"),
+            ok(fields, "new"),
+        ]);
+        let origin = origin.await;
+        let proxy = Proxy::before(&origin).await;
+        assert_eq!(proxy.get("/a").await.text(), "old");
+        assert!(!proxy.ask("POST /a", "").await.is_hit());
+        let get = proxy.get("/a").await;
+        assert_eq!((get.is_hit(), &*get.text()), (answers, "new"), "{fields}");
+        // A POST is never answered from what is stored.
+        assert!(!proxy.ask("POST /a", "").await.is_hit());
+    }
+}
+
+#[tokio::test]
 async fn age_and_date_of_the_origin_are_passed() {
     let fields = format!("age: 7\r\ndate: {DATE}\r\n");
     let origin = Origin::says([ok(&fields, "ok")]).await;

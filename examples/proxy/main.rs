@@ -12,6 +12,7 @@
 mod flags;
 mod forward;
 mod hops;
+mod interim;
 
 use flags::{Command, Flags, HELP};
 use forward::{Origin, Reply};
@@ -22,6 +23,7 @@ use hyper::ext::ReasonPhrase;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use interim::{Interim, Wire};
 use neuralblitz_cache::{CacheBody, CacheConfig, CacheLayer, ClientDirectives, Credentials};
 use std::convert::Infallible;
 use std::error::Error;
@@ -33,6 +35,9 @@ use tower::{Layer, Service, service_fn};
 
 /// Fields of one message; more are refused.
 const MAX_FIELDS: usize = 512;
+
+/// Every write that passes is a purge of its URI, which takes what shares its cell along.
+const STAMP_CELLS: usize = 1 << 20;
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -77,6 +82,7 @@ fn config(flags: &Flags) -> Result<CacheConfig, String> {
     };
     let builder = CacheConfig::builder()
         .api_response_ttl(flags.default_ttl)
+        .stamp_cells(STAMP_CELLS)
         .stale_if_error(flags.stale_if_error)
         .store_set_cookie(flags.set_cookie)
         .targeted(flags.targeted.iter().cloned())
@@ -85,6 +91,9 @@ fn config(flags: &Flags) -> Result<CacheConfig, String> {
         .heuristics(true)
         .validation(true)
         .must_revalidate_shares(true)
+        .store_parts(true)
+        .post_answers_get(true)
+        .normalise_languages(true)
         .normalise_lists(true)
         // Which representation it is, the origin alone can say.
         .etag(false);
@@ -101,8 +110,6 @@ async fn serve(listener: TcpListener, layer: &CacheLayer, origin: Origin) {
         let origin = origin.clone();
         async move { Ok::<_, Infallible>(origin.answer(request).await) }
     }));
-    let service =
-        TowerToHyperService::new(service_fn(move |request| last_hop(cached.clone(), request)));
     loop {
         let Ok((stream, _)) = listener.accept().await else {
             // Most likely too many are open; some will be closed.
@@ -111,13 +118,16 @@ async fn serve(listener: TcpListener, layer: &CacheLayer, origin: Origin) {
         };
         // Without it a short answer may wait for the acknowledgement of the one before.
         let _ = stream.set_nodelay(true);
-        let service = service.clone();
+        let wire = Wire::new(stream);
+        let (cached, interim) = (cached.clone(), wire.interim());
+        let service = service_fn(move |request| last_hop(cached.clone(), interim.clone(), request));
+        let service = TowerToHyperService::new(service);
         tokio::spawn(async move {
             let mut server = http1::Builder::new();
             server.timer(TokioTimer::new()).max_headers(MAX_FIELDS);
             // An error here is a client that broke off, or an answer that did; the connection
             // is closed in either case, and the others go on.
-            let _ = server.serve_connection(TokioIo::new(stream), service).await;
+            let _ = server.serve_connection(TokioIo::new(wire), service).await;
         });
     }
 }
@@ -126,13 +136,17 @@ async fn serve(listener: TcpListener, layer: &CacheLayer, origin: Origin) {
 /// the cache: they are meant for whoever receives them, and that is the cache too.
 async fn last_hop<S>(
     mut cached: S,
-    request: Request<Incoming>,
+    interim: Interim,
+    mut request: Request<Incoming>,
 ) -> Result<Response<CacheBody<Reply>>, Infallible>
 where
     S: Service<Request<Incoming>, Response = Response<CacheBody<Reply>>, Error = Infallible>,
 {
     let trailers = hops::takes_trailers(request.headers());
-    let mut response = cached.call(request).await?;
+    interim.open(&mut request);
+    let response = cached.call(request).await;
+    interim.close();
+    let mut response = response?;
     hops::strip_response(response.headers_mut(), trailers);
     // hyper would write "<none>".
     if response.status().canonical_reason().is_none()

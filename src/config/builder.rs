@@ -313,6 +313,22 @@ impl CacheConfigBuilder {
         self
     }
 
+    /// Whether a 206 that says for how long it is fresh is stored, and answers requests for what it
+    /// holds (RFC 9111 §3.3); and a 200 with `Content-Range`, which means nothing there (RFC 9110
+    /// §14.4). Default: false.
+    pub fn store_parts(mut self, store: bool) -> Self {
+        self.config.rules.parts = store;
+        self
+    }
+
+    /// Whether the answer to a POST that says for how long it is fresh, and in `Content-Location`
+    /// that it is of the very URI, answers GET too (RFC 9110 §9.3.3). Only where no Redis is set.
+    /// Default: false.
+    pub fn post_answers_get(mut self, answers: bool) -> Self {
+        self.config.rules.posted = answers;
+        self
+    }
+
     /// The fields that take the place of `Cache-Control` and `Expires` for this cache
     /// (RFC 9213), the first that is there and valid; `CDN-Cache-Control`, say. Default: none.
     pub fn targeted<I: IntoIterator<Item = HeaderName>>(mut self, fields: I) -> Self {

@@ -10,7 +10,7 @@
 //! | §3 what may be stored | `policy::storable::storable`, `policy::codes` | `nothing_wins_over_what_forbids_storing`, `each_status_is_stored_for_its_own_reasons`; storing: `what_forbids_storing_is_obeyed`, `what_allows_storing_is_used` |
 //! | §3.1 which fields | `policy::hops::strip_hop_by_hop` | `fields_of_the_connection_are_not_stored`; storing: `duplicates_and_bytes_that_are_no_text_are_kept_on_hits` |
 //! | §3.2 updating a stored head | `policy::freshen::freshen` | `fields_of_the_update_take_the_place_of_those_stored` |
-//! | §3.3 incomplete responses | `http::fill`, `policy::storable` | storing: `a_body_shorter_or_longer_than_its_length_is_never_a_hit`; freshness: `a_part_is_never_stored` |
+//! | §3.3 incomplete responses | `http::fill`, `policy::storable` | storing: `a_body_shorter_or_longer_than_its_length_is_never_a_hit`; freshness: `a_part_is_never_stored`; `proxy_cache`: `a_part_answers_for_what_it_holds` |
 //! | §3.4 combining parts | `policy::combine::combine`, not used yet | `parts_of_one_strong_validator_make_a_larger_one` |
 //! | §3.5 credentials | `policy::admit::admit`, `policy::storable`, `policy::reuse` | `answers_to_credentials_are_stored_only_if_marked_for_everybody`; credentials: `with_credentials_nothing_is_looked_up_or_stored` |
 //! | §4 answering from the store | `policy::reuse::reuse` | `an_entry_is_fresh_until_its_lifetime_ends`; differential: `what_answers_a_request_is_as_others_have_it` |
@@ -25,7 +25,7 @@
 //! | §4.3.4 a 304 | `policy::validation::selects`, `http::validate` | `a_304_speaks_of_what_has_its_validator`; validation: `a_304_makes_what_is_stored_fresh_again` |
 //! | §4.3.5 a HEAD | `policy::validation::headed` | `a_head_freshens_what_it_describes_and_outdates_the_rest`; validation: `a_head_makes_what_is_stored_fresh_or_stale` |
 //! | §4.4 invalidation | `policy::invalidation::invalidated`, `http::write` | `a_write_that_did_not_fail_makes_its_target_worthless`, `so_is_what_its_answer_names_of_the_same_origin`; writes: `the_purge_is_in_force_on_all_instances_before_the_answer_goes_out` |
-//! | §5.1 `Age` | `policy::ttl::initial_age` | `an_age_that_cannot_be_read_is_too_old` |
+//! | §5.1 `Age` | `policy::ttl::initial_age` | `an_age_that_cannot_be_read_is_ignored` |
 //! | §5.2 `Cache-Control` | `policy::directives` | `directives_are_read`, `no_store_is_found_wherever_it_stands` |
 //! | §5.2.1 request directives | `policy::reuse` | `a_request_may_ask_for_more_where_it_is_obeyed`, `a_request_may_accept_what_is_stale`; freshness: `only_if_cached_is_a_504_when_nothing_is` |
 //! | §5.2.2.3 `must-understand` | `policy::storable` | `must_understand_goes_before_no_store_where_the_status_is_known` |
@@ -44,7 +44,7 @@
 //! | §8.8 validators | `policy::etag` | `weak_and_strong_comparison_are_those_of_the_rfc`, `a_date_is_strong_if_the_response_was_made_a_second_later` |
 //! | §9.2.1 safe methods | `policy::invalidation::is_safe` | writes: `safe_methods_purge_nothing` |
 //! | §9.3.2 HEAD | `http::reply` | conditional: `a_head_is_answered_from_a_stored_get` |
-//! | §9.3.3 POST | `policy::posted::answers_get`, not used yet | `only_a_200_of_the_same_uri_with_a_lifetime_answers_get` |
+//! | §9.3.3 POST | `policy::posted::answers_get`, `http::posted` | `only_a_200_of_the_same_uri_with_a_lifetime_answers_get`; `proxy_cache`: `the_answer_to_a_post_answers_get_if_it_says_so` |
 //! | §12.5 preferences | `policy::normal` | `spellings_of_the_same_codings_are_one`, `what_a_handler_could_tell_apart_stays_apart` |
 //! | §13.1.5 `If-Range` | `policy::ranges` | `a_part_is_answered_only_if_it_is_of_what_the_client_has`; ranges: `if_range_must_name_what_is_stored` |
 //! | §14.2 `Range` | `policy::ranges::ranged` | `one_range_of_bytes_is_answered`; ranges: `a_range_is_answered_from_the_stored_whole` |
@@ -74,12 +74,11 @@
 //! | `Cookie`, `X-Api-Key` and `Proxy-Authorization` count like `Authorization` (§3.5) | that is how applications tell who is asking; the list is a setting |
 //! | `Set-Cookie` is not stored, even with `public` (§7.3 leaves it open) | it would give one client's session to all; a setting |
 //! | a `Cache-Control` that is malformed anywhere is `no-store` (§4.2.1 would have it stale at most) | `private; max-age=60` is meant to be private |
-//! | an `Age` that cannot be read is too old for anything (§5.1: it should be ignored) | what cannot be read makes nothing fresh; ignored, it would make the response new |
 //! | of a directive that is there twice the first counts | §4.2.1 allows it |
 //! | a guess is at most a day | the RFC names no bound; a file of ten years would be fresh for one |
 //! | what a handler brings without `Age` and `Date` is new when it comes (§4.2.3 would add the time it took) | it was made here, at the end of that time |
 //! | several ranges are answered with the whole (9110 §14.2 allows it) | parts in one message are rarely asked for |
-//! | a range of what is not stored goes to the handler as it is, and its 206 is not stored | the handler may be cheap for a part; §3.3 and §3.4 are not wired yet |
+//! | a range of what is not stored goes to the handler as it is; its 206 is stored, and answers what it holds, with [`store_parts`](crate::CacheConfigBuilder::store_parts) alone; parts are not combined (§3.4) | the handler may be cheap for a part; one request of a client makes one of the handler
 //! | a bare 304 freshens what was asked about (§4.3.4: only where what is stored has no validator) | handlers send bare 304s, and it was asked about one response only |
 //! | a 304 that speaks of another tag renews nothing; the client gets the stored head as it was | it describes a response that is not here |
 //! | a 304 takes no `Content-Type`, `Content-Encoding`, `Content-Range` over (§3.2: of these, caches that keep the bytes as they came leave out `Content-Length` alone) | servers add them by habit, and they would change how the stored bytes are read |
@@ -87,7 +86,7 @@
 //! | a HEAD must have the same `Content-Encoding` to freshen (§4.3.5 asks for length and validators) | the stored bytes would be read otherwise |
 //! | with `must-understand` a status of RFC 9110 but 206 and 304 is stored in spite of `no-store`, any other not at all | §5.2.2.3, for the statuses whose rules are followed here |
 //! | request directives that force work are ignored by default (§5.2.1) | no client can then defeat the cache; [`ClientDirectives::Obey`](crate::ClientDirectives::Obey) obeys them; `no-store` and `only-if-cached` always count |
-//! | answers to POST are not stored (9110 §9.3.3) | not wired yet |
+//! | the answer to a POST answers GET only with [`post_answers_get`](crate::CacheConfigBuilder::post_answers_get), and where no Redis is in use (9110 §9.3.3 allows it) | it is stored after the purge that the POST itself is, whose stamp is known at once in this process alone
 //! | GET with content, `Upgrade`, `If-Match` or `If-Unmodified-Since` passes | only the handler can judge them |
 //! | of `s-maxage` and a window of RFC 5861 in one response the window counts (§5.2.2.10 forbids stale use) | where a response names both, it names the exception |
 //! | a stored 5xx is never used stale | it is no better than the failure |

@@ -5,7 +5,7 @@
 //! | request | what happens |
 //! |---|---|
 //! | GET | looked up, joined to a fetch under way, stored |
-//! | GET with `Range` or `If-Range` | one range of a stored 200 is answered with 206 or 416, several with the whole; what is not stored goes to the handler as it is, and joins nobody |
+//! | GET with `Range` or `If-Range` | one range of a stored 200 is answered with 206 or 416, several with the whole; what is not stored goes to the handler as it is, and joins nobody; a fresh 206 is stored with [`store_parts`](crate::CacheConfigBuilder::store_parts) alone |
 //! | HEAD | answered from a stored GET; else passed on, never stored |
 //! | OPTIONS, TRACE, PROPFIND, REPORT, SEARCH; GET with content, `Upgrade`, `If-Match`, `If-Unmodified-Since` | passed on untouched |
 //! | all other methods | passed on; a 2xx or 3xx purges the URI ([`purging`](super::purging)) |
@@ -22,9 +22,10 @@
 //!
 //! `no-store` (but see `must-understand` in [`rfc`](super::rfc)), `private` (with field names
 //! too), `Set-Cookie` unless [`store_set_cookie`](crate::CacheConfigBuilder::store_set_cookie),
-//! `Vary: *`, a `Cache-Control` that is malformed, status 206 and 304, `Content-Range`, event
-//! streams, bodies past `max_body`, with trailers, or shorter or longer than `Content-Length`,
-//! more than 64 tags or one of more than 256 bytes. A response that breaks off is never a hit.
+//! `Vary: *`, a `Cache-Control` that is malformed, status 304, event streams, bodies past
+//! `max_body`, with trailers, or shorter or longer than `Content-Length`, more than 64 tags or one
+//! of more than 256 bytes; without `store_parts` status 206 and whatever has a `Content-Range`. A
+//! response that breaks off is never a hit.
 //! What a handler made while it was itself given something old (a stale answer, or one that stood
 //! in for Redis) is not stored either: it would bear a stamp that is newer than its contents.
 //!

@@ -17,7 +17,7 @@ use crate::policy::invalidation::is_safe;
 use crate::policy::normal;
 use crate::policy::reuse::{Demand, Reuse, reuse};
 use crate::store::{Found, Tier};
-use http::{HeaderMap, Method, Request};
+use http::{HeaderMap, Method, Request, Uri};
 use hyper::body::Body;
 use std::sync::Arc;
 
@@ -74,7 +74,7 @@ pub(super) fn begin<B: Body>(shared: &Shared, request: &Request<B>) -> Begin {
     if request.method() != Method::GET && request.method() != Method::HEAD {
         let invalidates = shared.cache.inner.config.invalidate && !is_safe(request.method());
         return match invalidates && depth(extensions, &shared.cache) == 0 {
-            true => Begin::Write(Box::new(Write::of(request))),
+            true => Begin::Write(Box::new(Write::of(request, as_get(shared, request)))),
             false => Begin::Pass,
         };
     }
@@ -87,6 +87,50 @@ pub(super) fn begin<B: Body>(shared: &Shared, request: &Request<B>) -> Begin {
         decline(extensions, &shared.cache);
     }
     admitted(shared, request, depth).unwrap_or(Begin::Pass)
+}
+
+/// The GET that a POST may answer too (RFC 9110 §9.3.3).
+fn as_get<B>(shared: &Shared, request: &Request<B>) -> Option<Ask> {
+    let (headers, uri) = (request.headers(), original_uri(request));
+    let cache = &shared.cache.inner;
+    let route = cache.config.routes.find(uri.path());
+    let view = RequestView {
+        method: &Method::GET,
+        uri,
+        headers,
+        extensions: request.extensions(),
+    };
+    let fields = Fields::of(headers, credentials(shared, uri), &shared.key);
+    let left_alone = request.method() != Method::POST
+        || !cache.config.rules.posted
+        || shared.bypass.as_ref().is_some_and(|bypass| bypass(&view))
+        || route.is_some_and(|route| route.bypass)
+        || (fields.upgrade || fields.partial || fields.conditional);
+    if left_alone {
+        return None;
+    }
+    let mut key = shared.key.key(authority(uri, &fields)?, &view);
+    if !std::ptr::eq(uri, request.uri()) && uri != request.uri() {
+        key.rewritten(request.uri());
+    }
+    Some(Ask {
+        place: cache.store.local.place(&key, &[]),
+        key: key.into_owned(),
+        headers: normal::selecting(headers, cache.config.normal),
+        demand: Demand::of(headers, &fields, cache.config.client_directives),
+        head: false,
+        guarded: fields.credential,
+        conditional: false,
+        ranged: false,
+    })
+}
+
+/// What counts as credentials in requests for this.
+fn credentials<'a>(shared: &'a Shared, uri: &Uri) -> &'a Credentials {
+    let config = &shared.cache.inner.config;
+    let of_route = || config.routes.find(uri.path())?.credentials.as_ref();
+    let own = shared.credentials.as_ref();
+    own.or_else(of_route).unwrap_or(&config.credentials)
 }
 
 /// The authority that a request is for; `None`: it names two, or none that can be read.
@@ -111,12 +155,7 @@ fn admitted<B: Body>(shared: &Shared, request: &Request<B>, depth: u8) -> Option
     if shared.bypass.as_ref().is_some_and(|bypass| bypass(&view)) {
         return Some(Begin::Bypass);
     }
-    let credentials = shared
-        .credentials
-        .as_ref()
-        .or_else(|| route?.credentials.as_ref())
-        .unwrap_or(&cache.config.credentials);
-    let fields = Fields::of(headers, credentials, &shared.key);
+    let fields = Fields::of(headers, credentials(shared, uri), &shared.key);
     let has_content = !request.body().is_end_stream();
     let guarded = admit(method, &fields, has_content)? == Admitted::Guarded;
     if route.is_some_and(|route| route.bypass) {

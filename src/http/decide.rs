@@ -24,6 +24,7 @@ use std::time::Duration;
 const KEPT_FOR_VALIDATION: Duration = Duration::from_hours(24);
 
 /// A response that may be stored, how, and under which tags.
+#[derive(Clone)]
 pub(super) struct Decided {
     pub(super) storable: Storable,
     pub(super) tags: Vec<String>,
@@ -43,7 +44,10 @@ impl Fetch<'_> {
     /// Whether, and for how long, the response is stored.
     pub(super) fn decide<B: Body>(&self, arrived: &Arrived, body: &B) -> Result<Decided, Refusal> {
         let decided = self.judge(arrived)?;
+        // A part that nobody asked for is none.
+        let stray = decided.storable.part.is_some() && !self.ask.ranged;
         let unfit = self.ask.head
+            || stray
             || self.ask.demand.no_store
             || is_endless(&arrived.parts)
             || is_too_large(&arrived.parts, body, self.cache().config.max_body);
@@ -140,7 +144,10 @@ impl Fetch<'_> {
         };
         Plan {
             cache: self.cache().clone(),
-            key: self.ask.key.clone(),
+            key: match storable.part {
+                Some(_) => self.ask.key.of_part(),
+                None => self.ask.key.clone(),
+            },
             place: self.ask.place,
             meta: Meta {
                 stamp: stamp.unwrap_or(Stamp(0)),

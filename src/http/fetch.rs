@@ -181,7 +181,12 @@ impl Fetch<'_> {
     }
 
     /// The head goes out now; the body is copied as it passes.
-    fn store<B>(mut self, arrived: Arrived, body: B, decided: Decided) -> Response<CacheBody<B>>
+    pub(super) fn store<B>(
+        mut self,
+        arrived: Arrived,
+        body: B,
+        decided: Decided,
+    ) -> Response<CacheBody<B>>
     where
         B: Body<Data: Buf> + Send + 'static,
     {

@@ -126,6 +126,9 @@ impl Way<'_> {
             if let Some(step) = self.use_found(&lookup, &vary) {
                 return step;
             }
+            if let Some(response) = self.stored_part().await {
+                return Step::Answer(response);
+            }
             let reason = self.reason(&lookup);
             if self.ask.demand.only_if_cached {
                 return Step::Answer(reply::gateway_timeout());
@@ -189,6 +192,33 @@ impl Way<'_> {
             return Step::Answer(response);
         }
         self.alone(lookup)
+    }
+
+    /// RFC 9111 §3.3: a fresh part that holds what is asked for.
+    async fn stored_part<B>(&self) -> Option<Response<CacheBody<B>>> {
+        let Ask {
+            key,
+            headers,
+            demand,
+            head,
+            guarded,
+            conditional,
+            ranged,
+            ..
+        } = self.ask;
+        let asks = *ranged && !head && !conditional && self.cache.config.rules.parts;
+        if !asks || (*guarded && !self.is_public()) {
+            return None;
+        }
+        let lookup = self.cache.store.lookup(&key.of_part(), headers).await;
+        let (entry, tier) = lookup.found?;
+        let now = self.cache.clock.now();
+        if reuse(&entry.facts(), demand, *guarded, now) != Reuse::Fresh {
+            return None;
+        }
+        let response = reply::stored_part(&entry, now, headers)?;
+        told(&self.cache.observer, tier);
+        Some(response)
     }
 
     async fn look_up(&self) -> Lookup {

@@ -16,6 +16,7 @@ mod origin;
 #[path = "origin_off.rs"]
 mod origin;
 mod plan;
+mod posted;
 mod refresh;
 mod relay;
 mod reply;

@@ -4,7 +4,7 @@ use super::body::CacheBody;
 use crate::clock::Timestamp;
 use crate::entry::{Entry, put_age};
 use crate::policy::conditional::{head_of_304, not_modified};
-use crate::policy::ranges::{Ranged, head_of_206, head_of_416, ranged};
+use crate::policy::ranges::{Ranged, head_of_206, head_of_416, ranged, ranged_of_part};
 use crate::policy::status::{self, Exception};
 use crate::taint::given_old;
 use http::header::{AGE, CACHE_STATUS, CONTENT_LENGTH};
@@ -64,6 +64,21 @@ fn given(exception: Option<Exception>) {
     if exception.is_some_and(Exception::is_old) {
         given_old();
     }
+}
+
+/// The answer of a stored 206, if it holds what a GET asks for.
+pub(super) fn stored_part<B>(
+    entry: &Entry,
+    now: Timestamp,
+    request: &HeaderMap,
+) -> Option<Response<CacheBody<B>>> {
+    let held = entry.body.len() as u64;
+    let (part, at) = ranged_of_part(request, entry.head(), held, now)?;
+    let mut headers = head_of_206(entry.head(), part);
+    let (age, member) = age_and_status(entry, now, None);
+    put_age(&mut headers, age, member);
+    let body = CacheBody::full(entry.body.slice(at));
+    Some(response(entry.status, headers, body))
 }
 
 /// The part of a stored 200 that a GET asks for; `None`: all of it.

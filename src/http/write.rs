@@ -1,19 +1,24 @@
 //! Requests that change something: what is stored of it must not be served again
 //! (RFC 9111 §4.4).
 
-use super::ask::host;
+use super::ask::{Ask, host};
 use super::body::CacheBody;
 use super::find::Answer;
 use super::layer::Shared;
 use super::nested::{Note, leave_note};
 use super::origin::original_uri;
+use super::posted::Posted;
 use super::tags::PurgeTags;
 use crate::cache::Cache;
 use crate::key::{tag_scope, uri_scopes};
 use crate::policy::invalidation::invalidated;
+use crate::policy::posted::answers_get;
 use crate::policy::reference::{Base, Target};
+use crate::policy::targeted;
 use crate::stamp::{Order, Scope};
+use bytes::Buf;
 use http::{Method, Request, Response};
+use hyper::body::Body;
 use std::sync::Arc;
 use tower::Service;
 use tower::util::ServiceExt;
@@ -26,10 +31,12 @@ pub(super) struct Write {
     authority: Option<String>,
     path: String,
     query: Option<String>,
+    /// What the answer may be stored for.
+    get: Option<Ask>,
 }
 
 impl Write {
-    pub(super) fn of<B>(request: &Request<B>) -> Self {
+    pub(super) fn of<B>(request: &Request<B>, get: Option<Ask>) -> Self {
         let uri = original_uri(request);
         Self {
             method: request.method().clone(),
@@ -37,7 +44,15 @@ impl Write {
             authority: host(request).map(str::to_ascii_lowercase),
             path: uri.path().to_owned(),
             query: uri.query().map(str::to_owned),
+            get,
         }
+    }
+
+    /// Whether the response is that of a GET too.
+    fn answers_get<B>(&self, cache: &Cache, response: &Response<B>) -> bool {
+        let (status, headers) = (response.status(), response.headers());
+        let control = targeted::control(headers, &cache.inner.config.targeted);
+        answers_get(&self.base(), status, headers, &control)
     }
 
     fn base(&self) -> Base<'_> {
@@ -87,18 +102,38 @@ pub(super) async fn write<S, ReqB, ResB>(
     shared: Arc<Shared>,
     handler: S,
     mut request: Request<ReqB>,
-    write: Box<Write>,
+    mut write: Box<Write>,
 ) -> Answer<ResB, S::Error>
 where
     S: Service<Request<ReqB>, Response = Response<ResB>>,
+    ResB: Body<Data: Buf> + Send + 'static,
 {
+    let get = write.get.take();
+    let posted = get.as_ref().map(|get| Posted::begin(&shared, get));
     // The layers further in leave it to this one.
-    leave_note(request.extensions_mut(), Note::of(&shared.cache));
+    let note = Note::of(&shared.cache);
+    leave_note(request.extensions_mut(), note.clone());
     let response = handler.oneshot(request).await?;
     let order = write.order(&shared.cache, &response);
-    if !order.is_empty() {
+    let posted = posted.filter(|_| write.answers_get(&shared.cache, &response));
+    let (parts, body) = response.into_parts();
+    let kept = match posted {
+        Some(posted) => posted.decide(parts, note.read(), &body),
+        None => Err(parts),
+    };
+    let kept = match kept {
+        Ok(kept) => kept.if_unpurged().await,
+        Err(parts) => Err(parts),
+    };
+    let purge = (!order.is_empty()).then(|| shared.cache.give(&order));
+    // Stamped after its own purge, which is in force here by now.
+    let response = match kept {
+        Ok(kept) => kept.store(body),
+        Err(parts) => Response::from_parts(parts, CacheBody::pass(body)),
+    };
+    if let Some(purge) = purge {
         // Queued, it is in force here, and will be elsewhere.
-        let _ = shared.cache.give(&order).await;
+        let _ = purge.await;
     }
-    Ok(response.map(CacheBody::pass))
+    Ok(response)
 }

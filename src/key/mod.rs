@@ -64,6 +64,13 @@ impl RequestKey<'_> {
         put(&mut self.extras, uri.query().unwrap_or_default().as_bytes());
     }
 
+    /// The key of a part of what this is the key of: no request has it.
+    pub(crate) fn of_part(&self) -> RequestKey<'static> {
+        let mut key = self.clone().into_owned();
+        put(&mut key.extras, b"part");
+        key
+    }
+
     /// The whole key as bytes, to be kept; distinct keys give distinct bytes.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
         let (flag, query) = self.query();

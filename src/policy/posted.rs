@@ -1,7 +1,5 @@
 //! Answers to POST that answer GET (RFC 9110 §9.3.3).
 
-#![allow(dead_code, reason = "wired in next")]
-
 use super::reference::Base;
 use super::targeted::Control;
 use super::ttl::is_said;

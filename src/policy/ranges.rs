@@ -5,6 +5,7 @@ use super::etag::{Tag, strong_date};
 use crate::clock::Timestamp;
 use http::header::{CONTENT_LENGTH, CONTENT_RANGE, DATE, IF_RANGE, RANGE};
 use http::{HeaderMap, HeaderValue};
+use std::ops::Range;
 
 /// What a request is answered with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +48,36 @@ pub(crate) fn ranged(
         Some(wanted) if still_holds(request, stored, now) => select(wanted, total),
         _ => Ranged::Whole,
     }
+}
+
+/// RFC 9111 §3.3: which bytes of a stored 206 answer a GET, and where they are in what is `held`
+/// of it; `None`: not all that the request names is there.
+///
+/// A part that came shorter than it says goes as far as it does: counted from its first byte, or,
+/// where the last bytes are asked for and it has these, from its last.
+pub(crate) fn ranged_of_part(
+    request: &HeaderMap,
+    stored: &HeaderMap,
+    held: u64,
+    now: Timestamp,
+) -> Option<(Part, Range<usize>)> {
+    let ContentRange { first, last, total } = content_range(stored)?;
+    let total = total?;
+    let wanted = wanted(request).filter(|_| still_holds(request, stored, now))?;
+    let Ranged::Part(part) = select(wanted, total) else {
+        return None;
+    };
+    if held > last - first + 1 || part.first < first || part.last > last {
+        return None;
+    }
+    let at = match wanted {
+        Wanted::Last(_) => held.checked_sub(part.last - part.first + 1)?..held,
+        Wanted::From { .. } => part.first - first..held.min(part.last - first + 1),
+    };
+    let count = at.end.checked_sub(at.start).filter(|count| *count > 0)?;
+    let last = part.first + count - 1;
+    let at = usize::try_from(at.start).ok()?..usize::try_from(at.end).ok()?;
+    Some((Part { last, ..part }, at))
 }
 
 /// §14.1.2: which bytes there are. Of nothing, the last bytes are all of it.
@@ -255,6 +286,42 @@ mod tests {
         let twice = map(&[("range", "bytes=0-1"), ("range", "bytes=0-1")]);
         assert_eq!(ranged(&twice, &map(&[]), 10, NOW), Ranged::Whole);
         assert_eq!(ranged(&map(&[]), &map(&[]), 10, NOW), Ranged::Whole);
+    }
+
+    #[test]
+    fn a_stored_part_answers_what_it_holds() {
+        let stored = map(&[("content-range", "bytes 4-8/10")]);
+        let tail = map(&[("content-range", "bytes 5-9/10")]);
+        // Says one byte more than came.
+        let short = map(&[("content-range", "bytes 4-9/10")]);
+        let of = |stored: &HeaderMap, range| {
+            let found = ranged_of_part(&map(&[("range", range)]), stored, 5, NOW);
+            found.map(|(part, at)| (part.first, part.last, at))
+        };
+        for (stored, range, expected) in [
+            (&stored, "bytes=4-8", Some((4, 8, 0..5))),
+            (&stored, "bytes=6-7", Some((6, 7, 2..4))),
+            (&stored, "bytes=3-7", None),
+            (&stored, "bytes=6-", None),
+            (&stored, "bytes=-1", None),
+            (&stored, "bytes=20-", None),
+            (&tail, "bytes=6-", Some((6, 9, 1..5))),
+            (&tail, "bytes=-2", Some((8, 9, 3..5))),
+            (&tail, "bytes=-6", None),
+            (&short, "bytes=6-8", Some((6, 8, 2..5))),
+            (&short, "bytes=6-", Some((6, 8, 2..5))),
+            (&short, "bytes=9-", None),
+            (&short, "bytes=-5", Some((5, 9, 0..5))),
+            (&short, "bytes=-6", None),
+        ] {
+            assert_eq!(of(stored, range), expected, "{range}");
+        }
+        let unknown = map(&[("content-range", "bytes 4-8/*")]);
+        assert_eq!(of(&unknown, "bytes=4-8"), None);
+        let request = map(&[("range", "bytes=4-8"), ("if-range", "\"a\"")]);
+        assert_eq!(ranged_of_part(&request, &stored, 5, NOW), None);
+        let long = map(&[("content-range", "bytes 4-7/10")]);
+        assert_eq!(of(&long, "bytes=4-5"), None);
     }
 
     #[test]

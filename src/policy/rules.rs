@@ -19,4 +19,6 @@ pub(crate) struct Rules {
     pub(crate) set_cookie: bool,
     /// A part of a representation is stored (§3.3).
     pub(crate) parts: bool,
+    /// The answer to a POST may answer GET (RFC 9110 §9.3.3).
+    pub(crate) posted: bool,
 }

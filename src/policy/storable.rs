@@ -146,7 +146,8 @@ fn is_public(directives: &Directives, ttls: &Ttls) -> bool {
 /// §3.3: the part it is, none for a whole; or the `refusal` of a part that is not stored.
 fn part(head: &Head<'_>, ttls: &Ttls, refusal: Refusal) -> Result<Option<ContentRange>, Refusal> {
     if head.status != StatusCode::PARTIAL_CONTENT {
-        return match head.headers.contains_key(CONTENT_RANGE) {
+        // RFC 9110 §14.4: it has no meaning here; who knows of no parts may think that it has.
+        return match head.headers.contains_key(CONTENT_RANGE) && !ttls.rules.parts {
             true => Err(refusal),
             false => Ok(None),
         };
@@ -168,6 +169,7 @@ fn may_be_stored_stale(head: &Head<'_>, control: &Control, ttls: &Ttls) -> bool 
     ttls.rules.store_for_validation
         && ttls.extension.or(ttls.overriding).is_none()
         && !is_failed(status)
+        && status != StatusCode::PARTIAL_CONTENT
         && ttl::may_be_said(status, ttls.rules)
         && lasting
         && (has_validator(head.headers) || !windows.longest().is_zero())
@@ -275,7 +277,7 @@ mod tests {
         };
         assert_eq!(left("4"), Ok(6));
         assert_eq!(left("10"), Err(Refusal::Forbidden));
-        assert_eq!(left("soon"), Err(Refusal::Forbidden));
+        assert_eq!(left("soon"), Ok(10));
         let setting = Ttls {
             fallback: Duration::from_secs(9),
             ..Ttls::default()
@@ -381,7 +383,7 @@ mod tests {
             (200, &[control("max-age=0, stale-while-revalidate=5")], true),
             (200, &[tag], true),
             (302, &[control("max-age=0"), tag], true),
-            (200, &[control("max-age=60"), ("age", "x"), tag], true),
+            (200, &[control("max-age=60"), ("age", "60"), tag], true),
             (200, &[control("no-cache")], false),
             (200, &[control("max-age=0")], false),
             (200, &[], false),
@@ -454,10 +456,11 @@ mod tests {
             (206, &[max_age][..]),
             (206, &[range]),
             (206, &[max_age, ("content-range", "bytes 3-1/4")]),
-            (200, &[max_age, range]),
         ] {
             assert_eq!(with(status, lines, all), None, "{status} {lines:?}");
         }
+        let whole = with(200, &[max_age, range], all).expect("stored");
+        assert_eq!(whole.part, None);
         assert_eq!(with(206, &[max_age, range], Ttls::default()), None);
     }
 

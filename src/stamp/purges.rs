@@ -17,6 +17,9 @@ pub(crate) struct Purges {
     /// Goes up with each purge that becomes known: what was found valid in this epoch need not
     /// be judged again.
     epoch: AtomicU64,
+    /// Own purges that have begun, and those that are marked.
+    begun: AtomicU64,
+    marked: AtomicU64,
 }
 
 impl Purges {
@@ -27,7 +30,20 @@ impl Purges {
             trusted_until: AtomicU64::new(0),
             heard: AtomicU64::new(0),
             epoch: AtomicU64::new(1),
+            begun: AtomicU64::new(0),
+            marked: AtomicU64::new(0),
         }
+    }
+
+    /// How many own purges there have been; `None`: one is being marked.
+    pub(crate) fn count(&self) -> Option<u64> {
+        let marked = self.marked.load(Ordering::SeqCst);
+        (self.begun.load(Ordering::SeqCst) == marked).then_some(marked)
+    }
+
+    /// How many own purges have begun.
+    pub(crate) fn begun(&self) -> u64 {
+        self.begun.load(Ordering::SeqCst)
     }
 
     /// The clock of this process.
@@ -54,8 +70,10 @@ impl Purges {
 
     /// Purges here, past `past` and all that went before.
     pub(crate) fn purge(&self, order: &Order, past: Stamp) -> Stamp {
+        self.begun.fetch_add(1, Ordering::SeqCst);
         let n = self.own.purge(order, past);
         self.next_epoch();
+        self.marked.fetch_add(1, Ordering::SeqCst);
         n
     }
 

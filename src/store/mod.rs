@@ -304,6 +304,17 @@ impl Store {
         }
     }
 
+    /// How many purges this process has given; `None`: one is being given.
+    pub(crate) fn purge_count(&self) -> Option<u64> {
+        self.purges.count()
+    }
+
+    /// Now, if not more than `count` purges have begun here before.
+    pub(crate) fn now_after(&self, count: u64) -> Option<Moment> {
+        let now = self.now_here();
+        (self.purges.begun() == count).then_some(now)
+    }
+
     /// Whether what a leader fetched from `led` on may answer who asked at `asked`: no purge
     /// that the asker could know of covers it.
     pub(crate) async fn covers_asker(
@@ -365,9 +376,8 @@ impl Store {
         // Before it can be seen: Redis cannot have it yet.
         entry.set_queued(remote.is_some());
         self.local.insert(key, entry.clone());
-        // A purge marks its cells first: either it is seen here, or whoever finds the entry
-        // sees it.
-        if self.fences.stands(Fence::Insert) && !self.valid_locally(&entry) {
+        // Whoever finds it judges it too: what a purge has covered by now only takes room.
+        if !self.valid_locally(&entry) {
             self.local.remove(key, &entry);
         } else if let (Some(remote), Some(names)) = (remote, names) {
             let name = self.name_of(&names, key, &entry);
