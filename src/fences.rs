@@ -20,8 +20,6 @@ pub enum Fence {
     Gaps,
     /// The mirror is trusted for a bounded time only.
     Trust,
-    /// What is inserted is judged once more when it can be found.
-    Insert,
     /// What is fetched in an outage stays out of Redis, and is gone when it is back.
     Outage,
 }

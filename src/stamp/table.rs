@@ -215,7 +215,11 @@ impl Table {
         if verdict.is_purged() || self.at(NEWEST_BAN) <= subject.stamp {
             return verdict;
         }
-        verdict.and(by_bans(subject, &self.bans()))
+        let banned = by_bans(subject, &self.bans());
+        // After the list: a pattern that has left it since is part of everything by now.
+        let [hard, _] = super::EVERYTHING;
+        let folded = by_cells(subject.stamp, self.at(hard), Stamp(0));
+        verdict.and(banned).and(folded)
     }
 }
 

@@ -44,6 +44,9 @@ const MAX_VARY_SETS: usize = 4;
 /// How long a record of `Vary` fields is kept: longer than most of what it leads to.
 const VARY_TTL: Duration = Duration::from_hours(24);
 
+/// Longer than a request takes from reading the time to judging what it found.
+const MOMENT: Duration = Duration::from_millis(10);
+
 pub(crate) struct Store {
     pub(crate) local: Local,
     pub(crate) remote: Option<Remote>,
@@ -537,7 +540,8 @@ impl Store {
                 Some(remote) if since > remote.seen() => now,
                 _ => Timestamp(since.0 / 1000),
             };
-            entry.soften(told.min(now));
+            // A request that is answered by it now may have read the time a moment before.
+            entry.soften(told.min(now).before(MOMENT));
         }
         !verdict.is_purged()
     }
