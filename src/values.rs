@@ -5,7 +5,7 @@ use crate::entry::{Draft, Entry, Kind, Meta, seal};
 use crate::error::{CacheError, CacheErrorKind};
 use crate::key::prefix_scope;
 use crate::purge::Purged;
-use crate::stamp::Scope;
+use crate::stamp::{Reach, Scope};
 use crate::store::{Applied, Tier, value_key};
 use crate::taint::given_old;
 use bytes::Bytes;
@@ -118,7 +118,7 @@ impl Cache {
 }
 
 pub(crate) fn value_scope(name: &str) -> Scope {
-    Scope::named("value", name)
+    Scope::named(Reach::One, "value", name)
 }
 
 /// The value's own, and that of all whose names begin alike.

@@ -183,7 +183,8 @@ async fn many_and_large_fields_pass() {
 async fn interim_responses_are_passed_on() {
     let interim = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n\
                    HTTP/1.1 102 Processing\r\nconnection: x\r\nx: 1\r\n\r\n";
-    let origin = Origin::says([format!("{interim}{OK}")]).await;
+    let last = OK.replacen("\r\n", "\r\nconnection: close\r\n", 1);
+    let origin = Origin::says([format!("{interim}{last}")]).await;
     let proxy = Proxy::before(&origin).await;
     let first = proxy.get("/").await;
     assert_eq!(

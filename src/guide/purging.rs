@@ -33,7 +33,7 @@
 //! A purge is one script in Redis. A URI, a key, a tag, a class, everything, and a glob that is a
 //! plain name and `:*` each raise one cell of a record, however much they cover (a URI one for
 //! each way in which layers of this cache read URIs). Two scopes may share a cell by hash: then
-//! too much is purged, and never too little. Any other glob, and a prefix, is kept in a list: an
+//! too much is purged, and never too little; a URI shares none with a tag or a class. Any other glob, and a prefix, is kept in a list: an
 //! entry that is older than the newest of them is compared with those that came after it. The list
 //! holds 128; of more the oldest goes, and all that is as old as it is purged, hard. A pattern
 //! given again replaces itself. At most 64 patterns and 4096 scopes wait for Redis at a time, to

@@ -1,7 +1,7 @@
 //! Names in Redis and scopes of purging, by SHA-256.
 
 use super::RequestKey;
-use crate::stamp::Scope;
+use crate::stamp::{Reach, Scope};
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
 use std::sync::Arc;
@@ -82,7 +82,7 @@ pub(crate) fn uri_scopes(key: &RequestKey<'_>) -> [Scope; 2] {
     let anywhere = digest(&[b"uri", key.path.as_bytes()]);
     [
         key_scope(&path, &query),
-        Scope::named("uri", &format!("{anywhere}:{query}")),
+        Scope::named(Reach::One, "uri", &format!("{anywhere}:{query}")),
     ]
 }
 
@@ -109,23 +109,23 @@ fn digest(parts: &[&[u8]]) -> String {
 
 /// The scope of all that bears a tag.
 pub(crate) fn tag_scope(tag: &str) -> Scope {
-    Scope::named("tag", tag)
+    Scope::named(Reach::Tag, "tag", tag)
 }
 
 /// The scope of a data class.
 pub(crate) fn class_scope(class: &str) -> Scope {
-    Scope::named("class", class)
+    Scope::named(Reach::Broad, "class", class)
 }
 
 /// The scope of all names that begin with `prefix` and a colon.
 pub(crate) fn prefix_scope(prefix: &str) -> Scope {
-    Scope::named("prefix", prefix)
+    Scope::named(Reach::Broad, "prefix", prefix)
 }
 
 /// The scope of one authority, path and query, whatever method and variant; it can be told
 /// from the name of an entry.
 pub(crate) fn key_scope(path_hash: &str, query_hash: &str) -> Scope {
-    Scope::named("key", &format!("{path_hash}:{query_hash}"))
+    Scope::named(Reach::One, "key", &format!("{path_hash}:{query_hash}"))
 }
 
 #[cfg(test)]

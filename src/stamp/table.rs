@@ -1,7 +1,7 @@
 //! The stamps of all scopes, in memory.
 
 use super::pattern::Remembered;
-use super::{Ban, FIXED, NEWEST_BAN, Order, Scope, Stamp, Subject};
+use super::{Ban, FIXED, MIN_CELLS, NEWEST_BAN, Order, Scope, Stamp, Subject};
 use crate::sync::{Arc, AtomicU64, Mutex, Ordering, PoisonError, RwLock, lock};
 use bytes::Buf;
 
@@ -58,7 +58,7 @@ pub(crate) struct Pushed {
 impl Table {
     /// A table in which nothing was ever purged, its clock at 1.
     pub(crate) fn new(cells: usize) -> Self {
-        let cells = cells.max(FIXED + 1);
+        let cells = cells.max(MIN_CELLS);
         let table = Self::zero(cells);
         table.stamps[0].store(1, Ordering::Relaxed);
         table
@@ -75,7 +75,7 @@ impl Table {
 
     /// A copy of the record in Redis. `None`: it is none of `cells`.
     pub(crate) fn read(mut record: &[u8], cells: usize, bans: Vec<Ban>) -> Option<Self> {
-        if record.len() != cells * 16 || cells <= FIXED {
+        if record.len() != cells * 16 || cells < MIN_CELLS {
             return None;
         }
         let table = Self::zero(cells);

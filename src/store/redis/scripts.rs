@@ -4,7 +4,7 @@ use super::Write;
 use super::service::Client;
 use crate::clock::millis;
 use crate::error::Fault;
-use crate::stamp::{FIXED, Order, Pattern, Scope, Stamp};
+use crate::stamp::{FIXED, MIN_CELLS, Order, Pattern, Scope, Stamp};
 use ::redis::{Pipeline, Script, Value};
 use std::sync::Arc;
 
@@ -50,7 +50,7 @@ if #head == fixed * 8 then
   if layout > 2 and layout < 1000 then
     return redis.error_reply('LAYOUT the record of purges is of a later version')
   end
-  if layout ~= 2 or held <= fixed or clock >= most
+  if layout ~= 2 or held < fixed + 3 or clock >= most
     or redis.call('STRLEN', key) ~= held * 16 then
     clock = 0
   end
@@ -81,12 +81,25 @@ end
 if #ARGV == 7 then
   return string.format('%.0f', clock)
 end
+local named = held - fixed
+local broad = math.max(math.floor(named / 16), 1)
+local tags = math.max(math.floor(named * 7 / 16), 1)
+local ones = named - broad - tags
+local function cell_of(scope)
+  local reach, hash = math.floor(scope / 1073741824), scope % 1073741824
+  if reach == 0 then
+    return fixed + hash % ones
+  elseif reach == 1 then
+    return fixed + ones + hash % tags
+  end
+  return fixed + ones + tags + hash % broad
+end
 local raised, patterns = {}, {}
 for i = 8, 7 + scopes do
   local hash = tonumber(ARGV[i])
   local at = soft == 1 and 4 or 1
   if hash >= 0 then
-    at = fixed + hash % (held - fixed) + soft * held
+    at = cell_of(hash) + soft * held
   elseif soft == 0 then
     everything = n
   end
@@ -145,7 +158,7 @@ return 0
 /// The format cell: 2 for this layout in the upper half, the number of cells in the lower.
 pub(super) fn cells_of(format: u64) -> Option<usize> {
     let cells = usize::try_from(format & 0xffff_ffff).ok()?;
-    (format >> 32 == 2 && cells > FIXED).then_some(cells)
+    (format >> 32 == 2 && cells >= MIN_CELLS).then_some(cells)
 }
 
 /// One purge; of nothing it only makes sure that there is a record past `seen`.
