@@ -14,6 +14,7 @@ pub use event_rules::EventRule;
 pub(crate) use event_rules::{EventRules, Target, Templated};
 pub use redis::RedisConfig;
 pub use route::Route;
+pub(crate) use route::RouteRules;
 pub(crate) use route::Routes;
 
 use crate::fences::Fences;

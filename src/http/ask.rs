@@ -8,6 +8,7 @@ use super::reply::Form;
 use super::write::Write;
 use crate::cache::Inner;
 use crate::clock::Timestamp;
+use crate::config::RouteRules;
 use crate::entry::Entry;
 use crate::key::{KeyRules, RequestKey, RequestView};
 use crate::policy::Credentials;
@@ -17,7 +18,7 @@ use crate::policy::invalidation::is_safe;
 use crate::policy::normal;
 use crate::policy::reuse::{Demand, Reuse, reuse};
 use crate::store::{Found, Tier};
-use http::{HeaderMap, Method, Request, Uri};
+use http::{HeaderMap, Method, Request};
 use hyper::body::Body;
 use std::sync::Arc;
 
@@ -100,7 +101,7 @@ fn as_get<B>(shared: &Shared, request: &Request<B>) -> Option<Ask> {
         headers,
         extensions: request.extensions(),
     };
-    let fields = Fields::of(headers, credentials(shared, uri), &shared.key);
+    let fields = Fields::of(headers, credentials(shared, route), &shared.key);
     let left_alone = request.method() != Method::POST
         || !cache.config.rules.posted
         || shared.bypass.as_ref().is_some_and(|bypass| bypass(&view))
@@ -126,11 +127,11 @@ fn as_get<B>(shared: &Shared, request: &Request<B>) -> Option<Ask> {
 }
 
 /// What counts as credentials in requests for this.
-fn credentials<'a>(shared: &'a Shared, uri: &Uri) -> &'a Credentials {
-    let config = &shared.cache.inner.config;
-    let of_route = || config.routes.find(uri.path())?.credentials.as_ref();
+fn credentials<'a>(shared: &'a Shared, route: Option<&'a RouteRules>) -> &'a Credentials {
+    let of_route = || route?.credentials.as_ref();
     let own = shared.credentials.as_ref();
-    own.or_else(of_route).unwrap_or(&config.credentials)
+    let general = &shared.cache.inner.config.credentials;
+    own.or_else(of_route).unwrap_or(general)
 }
 
 /// The authority that a request is for; `None`: it names two, or none that can be read.
@@ -155,7 +156,7 @@ fn admitted<B: Body>(shared: &Shared, request: &Request<B>, depth: u8) -> Option
     if shared.bypass.as_ref().is_some_and(|bypass| bypass(&view)) {
         return Some(Begin::Bypass);
     }
-    let fields = Fields::of(headers, credentials(shared, uri), &shared.key);
+    let fields = Fields::of(headers, credentials(shared, route), &shared.key);
     let has_content = !request.body().is_end_stream();
     let guarded = admit(method, &fields, has_content)? == Admitted::Guarded;
     if route.is_some_and(|route| route.bypass) {
