@@ -111,6 +111,25 @@ async fn what_was_confirmed_last_stands_in_and_is_marked() {
 }
 
 #[tokio::test]
+async fn what_is_stale_in_an_outage_is_marked_as_well() {
+    let stale = |config: CacheConfigBuilder| {
+        let config = config.api_response_ttl(Duration::from_secs(1));
+        config.stale_while_revalidate(Duration::from_mins(1))
+    };
+    let pair = Pair::with(stale).await;
+    pair.near.get("/x").await;
+    written(&pair.near).await;
+    assert!(pair.near.get("/x").await.is_hit());
+    pair.cut_off().await;
+    until("it is stale", async || {
+        let answer = pair.near.get("/x").await;
+        assert!(stands_in(&answer), "{}", answer.cache());
+        pair.near.cache.stats().stale_while_revalidate > 0
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn what_another_instance_purged_before_the_outage_does_not_stand_in() {
     let pair = Pair::start().await;
     pair.near.get("/x").await;

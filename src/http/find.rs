@@ -248,13 +248,19 @@ impl Way<'_> {
                 let response = reply::stored(entry, now, self.ask.form(), exception);
                 Some(Step::Answer(response))
             }
-            Reuse::WhileRevalidate => Some(self.use_stale(entry, lookup, vary)),
+            Reuse::WhileRevalidate => Some(self.use_stale(entry, *tier, lookup, vary)),
             Reuse::Stale | Reuse::MustValidate | Reuse::Unfit => None,
         }
     }
 
     /// A stale entry answers, and one request has it fetched anew.
-    fn use_stale<B>(&self, entry: &Entry, lookup: &Lookup, vary: &[HeaderName]) -> Step<B> {
+    fn use_stale<B>(
+        &self,
+        entry: &Entry,
+        tier: Tier,
+        lookup: &Lookup,
+        vary: &[HeaderName],
+    ) -> Step<B> {
         let lead = self.lead_refresh(vary);
         let lead = match lead {
             Some(lead) => match self.recheck(&lookup.moment) {
@@ -268,7 +274,11 @@ impl Way<'_> {
             None => None,
         };
         self.cache.observer.count(Event::StaleWhileRevalidate);
-        let exception = Some(Exception::WhileRevalidate);
+        let exception = Some(match tier {
+            // It may be behind a purge too.
+            Tier::Fallback => Exception::Fallback,
+            _ => Exception::WhileRevalidate,
+        });
         let now = self.cache.clock.now();
         let response = reply::stored(entry, now, self.ask.form(), exception);
         match lead {
