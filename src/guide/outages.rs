@@ -78,4 +78,4 @@
 //! of a failure it is confirmed once more. A soft purge ends the lifetime and lets the window
 //! begin ([`purging`](super::purging)). What a handler makes of a stale answer that it was given
 //! by this cache is not stored. `Cache-Status` says `ttl=-12`, and `detail=stale-while-revalidate`
-//! or `fwd=stale; fwd-status=503; detail=stale-if-error`.
+//! (in fallback `detail=fallback`) or `fwd=stale; fwd-status=503; detail=stale-if-error`.
