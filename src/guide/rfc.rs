@@ -11,7 +11,6 @@
 //! | §3.1 which fields | `policy::hops::strip_hop_by_hop` | `fields_of_the_connection_are_not_stored`; storing: `duplicates_and_bytes_that_are_no_text_are_kept_on_hits` |
 //! | §3.2 updating a stored head | `policy::freshen::freshen` | `fields_of_the_update_take_the_place_of_those_stored` |
 //! | §3.3 incomplete responses | `http::fill`, `policy::storable` | storing: `a_body_shorter_or_longer_than_its_length_is_never_a_hit`; freshness: `a_part_is_never_stored`; `proxy_cache`: `a_part_answers_for_what_it_holds` |
-//! | §3.4 combining parts | `policy::combine::combine`, not used yet | `parts_of_one_strong_validator_make_a_larger_one` |
 //! | §3.5 credentials | `policy::admit::admit`, `policy::storable`, `policy::reuse` | `answers_to_credentials_are_stored_only_if_marked_for_everybody`; credentials: `with_credentials_nothing_is_looked_up_or_stored` |
 //! | §4 answering from the store | `policy::reuse::reuse` | `an_entry_is_fresh_until_its_lifetime_ends`; differential: `what_answers_a_request_is_as_others_have_it` |
 //! | §4.1 `Vary` | `policy::vary::fields`, `policy::normal::normalise` | `all_lines_count_and_a_star_anywhere_forbids`; varying: `each_encoding_has_an_answer_of_its_own`, `spellings_of_one_encoding_share_an_answer` |

@@ -1,6 +1,6 @@
 //! Fields that speak of one connection only (RFC 9110 §7.6.1).
 
-use http::header::{CONNECTION, CONTENT_LENGTH, HOST};
+use http::header::{CONNECTION, PROXY_AUTHORIZATION};
 use http::{HeaderMap, HeaderName};
 
 const HOP_BY_HOP: [&str; 9] = [
@@ -18,20 +18,7 @@ const HOP_BY_HOP: [&str; 9] = [
 /// RFC 9111 §3.1, RFC 9110 §7.6.1: fields of one connection are not stored, nor those that
 /// `Connection` names.
 pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) {
-    strip(headers, |_| false);
-}
-
-/// RFC 9110 §7.6.1: a request as it is forwarded. A client may not have the fields taken out
-/// that say which resource is meant and where the content ends; `Proxy-Authorization` is for
-/// this hop (§11.7.2).
-#[allow(dead_code, reason = "wired in next")]
-pub(crate) fn strip_request(headers: &mut HeaderMap) {
-    strip(headers, |name| *name == HOST || *name == CONTENT_LENGTH);
-    headers.remove(http::header::PROXY_AUTHORIZATION);
-}
-
-fn strip(headers: &mut HeaderMap, kept: impl Fn(&HeaderName) -> bool) {
-    for name in named(headers).iter().filter(|name| !kept(name)) {
+    for name in named(headers) {
         headers.remove(name);
     }
     for name in HOP_BY_HOP {
@@ -50,7 +37,7 @@ pub(super) fn named(headers: &HeaderMap) -> Vec<HeaderName> {
 }
 
 pub(super) fn is_hop_by_hop(name: &HeaderName) -> bool {
-    HOP_BY_HOP.contains(&name.as_str()) || *name == http::header::PROXY_AUTHORIZATION
+    HOP_BY_HOP.contains(&name.as_str()) || *name == PROXY_AUTHORIZATION
 }
 
 #[cfg(test)]
@@ -70,30 +57,5 @@ mod tests {
         ]);
         strip_hop_by_hop(&mut headers);
         assert_eq!(headers, map(&[("x-end", "1"), ("x-end", "2")]));
-    }
-
-    #[test]
-    fn fields_of_the_connection_are_not_forwarded_but_the_host_is() {
-        let mut headers = map(&[
-            ("connection", "Host, x-a, content-length, "),
-            ("connection", "x-b,,not a name"),
-            ("x-a", "1"),
-            ("x-b", "1"),
-            ("host", "a"),
-            ("content-length", "3"),
-            ("te", "trailers"),
-            ("trailer", "x"),
-            ("upgrade", "h2c"),
-            ("proxy-connection", "keep-alive"),
-            ("proxy-authorization", "x"),
-            ("authorization", "x"),
-        ]);
-        strip_request(&mut headers);
-        let left = [
-            ("host", "a"),
-            ("content-length", "3"),
-            ("authorization", "x"),
-        ];
-        assert_eq!(headers, map(&left));
     }
 }

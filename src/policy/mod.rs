@@ -2,7 +2,6 @@
 
 pub(crate) mod admit;
 pub(crate) mod codes;
-pub(crate) mod combine;
 pub(crate) mod conditional;
 pub(crate) mod credentials;
 pub(crate) mod dates;
@@ -12,13 +11,13 @@ pub(crate) mod fields;
 pub(crate) mod freshen;
 pub(crate) mod hops;
 pub(crate) mod invalidation;
-pub(crate) mod member;
 pub(crate) mod normal;
 pub(crate) mod posted;
 pub(crate) mod ranges;
 pub(crate) mod reference;
 pub(crate) mod reuse;
 pub(crate) mod rules;
+mod stale;
 pub(crate) mod status;
 pub(crate) mod storable;
 pub(crate) mod targeted;

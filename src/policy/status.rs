@@ -20,40 +20,18 @@ pub(crate) enum Forwarded {
     Request,
     /// The request carries credentials.
     Bypass,
-    /// Something is missing, for whatever reason.
-    #[allow(dead_code, reason = "wired in next")]
-    Miss,
-    /// What is stored is not all that was asked for.
-    #[allow(dead_code, reason = "wired in next")]
-    Partial,
     /// The method always goes forward.
-    #[allow(dead_code, reason = "wired in next")]
     Method,
 }
 
 impl Forwarded {
-    #[cfg(test)]
-    pub(super) const ALL: [Self; 8] = [
-        Self::UriMiss,
-        Self::VaryMiss,
-        Self::Stale,
-        Self::Request,
-        Self::Bypass,
-        Self::Miss,
-        Self::Partial,
-        Self::Method,
-    ];
-
-    #[allow(dead_code, reason = "wired in next")]
-    pub(super) fn name(self) -> &'static str {
+    fn name(self) -> &'static str {
         match self {
             Self::UriMiss => "uri-miss",
             Self::VaryMiss => "vary-miss",
             Self::Stale => "stale",
             Self::Request => "request",
             Self::Bypass => "bypass",
-            Self::Miss => "miss",
-            Self::Partial => "partial",
             Self::Method => "method",
         }
     }
@@ -86,8 +64,6 @@ pub(crate) fn forwarded(reason: Forwarded, fate: Fate) -> HeaderValue {
         Forwarded::Stale => member!("stale"),
         Forwarded::Request => member!("request"),
         Forwarded::Bypass => member!("bypass"),
-        Forwarded::Miss => member!("miss"),
-        Forwarded::Partial => member!("partial"),
         Forwarded::Method => member!("method"),
     })
 }

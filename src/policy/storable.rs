@@ -1,9 +1,10 @@
 //! Whether a response may be stored (RFC 9111 §3, §3.5), and with what.
 
-use super::codes::{is_failed, is_heuristic, is_understood};
+use super::codes::{is_failed, is_understood};
 use super::directives::Directives;
 use super::ranges::{ContentRange, content_range};
-use super::targeted::{self, Control};
+use super::stale::{is_never_stale, may_be_stored_stale, stale_windows};
+use super::targeted;
 use super::ttl::{self, Ttls};
 use super::validation::has_validator;
 use super::vary;
@@ -155,53 +156,6 @@ fn part(head: &Head<'_>, ttls: &Ttls, refusal: Refusal) -> Result<Option<Content
     match content_range(head.headers) {
         Some(part) if ttls.rules.parts => Ok(Some(part)),
         _ => Err(refusal),
-    }
-}
-
-/// §3, §4.2.4: whether a response that is stale from the start is worth storing: it can be
-/// validated, or says itself that it may be used stale. Not if it is so because the handler's
-/// extension or a setting said zero.
-fn may_be_stored_stale(head: &Head<'_>, control: &Control, ttls: &Ttls) -> bool {
-    let directives = &control.directives;
-    let status = head.status;
-    let windows = stale_windows(directives, StaleWindows::default());
-    let lasting = ttl::is_said(head.headers, control) || is_heuristic(status) || directives.public;
-    ttls.rules.store_for_validation
-        && ttls.extension.or(ttls.overriding).is_none()
-        && !is_failed(status)
-        && status != StatusCode::PARTIAL_CONTENT
-        && ttl::may_be_said(status, ttls.rules)
-        && lasting
-        && (has_validator(head.headers) || !windows.longest().is_zero())
-}
-
-/// §4.2.4, §5.2.2.2, §5.2.2.8, §5.2.2.10: what must be validated once stale. A stored failure is
-/// never better than asking.
-fn is_never_stale(status: StatusCode, directives: &Directives) -> bool {
-    directives.no_cache
-        || directives.must_revalidate
-        || directives.proxy_revalidate
-        || directives.s_maxage.is_some()
-        || status.is_server_error()
-}
-
-/// For how long it may be served stale: as its own fields say (RFC 5861), else as the settings
-/// do. Never where it must be validated first (RFC 9111 §4.2.4); `s-maxage` asks for that too
-/// (§5.2.2.10), but where a response names both, it names the exception.
-fn stale_windows(directives: &Directives, settings: StaleWindows) -> StaleWindows {
-    if directives.no_cache || directives.must_revalidate || directives.proxy_revalidate {
-        return StaleWindows::default();
-    }
-    let settings = match directives.s_maxage {
-        Some(_) => StaleWindows::default(),
-        None => settings,
-    };
-    let said = |seconds: Option<u32>, setting| {
-        seconds.map_or(setting, |seconds| u64::from(seconds) * 1000)
-    };
-    StaleWindows {
-        while_revalidate: said(directives.stale_while_revalidate, settings.while_revalidate),
-        if_error: said(directives.stale_if_error, settings.if_error),
     }
 }
 
