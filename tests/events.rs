@@ -16,12 +16,13 @@ use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::error::Error;
 use std::future::pending;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use support::redis::Redis;
 use support::until;
-use tokio::sync::{Barrier, Notify, mpsc};
+use tokio::sync::{Barrier, Notify, Semaphore, mpsc};
 
 const UPDATED: &str = "quantum_state_updated";
 
@@ -300,8 +301,11 @@ fn without_a_runtime_handlers_do_not_run_and_rules_purge_all_the_same() {
 #[tokio::test(start_paused = true)]
 async fn a_shutdown_waits_for_handlers_and_then_ends_them() {
     let cache = cache();
-    cache.on_event("short", |_: EventContext| async {
-        tokio::time::sleep(Duration::from_secs(1)).await;
+    let go_on = Arc::new(Semaphore::new(0));
+    let let_go = go_on.clone();
+    cache.on_event("short", move |_: EventContext| {
+        let go_on = go_on.clone();
+        async move { drop(go_on.acquire_owned().await) }
     });
     cache.on_event("long", |_: EventContext| pending::<()>());
     let short = tokio::spawn({
@@ -313,7 +317,10 @@ async fn a_shutdown_waits_for_handlers_and_then_ends_them() {
         async move { cache.emit("long", ()).await }
     });
     tokio::task::yield_now().await;
-    cache.shutdown().await;
+    let mut shutdown = pin!(cache.shutdown());
+    assert!((&mut shutdown).now_or_never().is_none(), "it waits");
+    let_go.add_permits(1);
+    shutdown.await;
     let short = short.await.expect("it ran").expect("it ended well");
     assert_eq!(short.handlers, 1);
     let long = long.await.expect("it ran").expect_err("ended");

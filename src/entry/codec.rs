@@ -1,13 +1,12 @@
 //! The envelope on the wire: fixed header, then key, variant, label, scopes, tags, head and
 //! body. Decoding takes slices of the one buffer; whatever is not exactly ours is refused.
 
-use super::kept::keep;
-use super::{Entry, Kind, Meta, StaleWindows, head_with_places, read_vary};
+use super::wire_head::{head_len, put_head, read_head};
+use super::{Entry, Kind, Meta, StaleWindows, read_vary};
 use crate::clock::Timestamp;
 use crate::stamp::{Scope, Stamp};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
-use http::header::{AGE, CACHE_STATUS};
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, StatusCode};
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use twox_hash::XxHash3_64;
 
@@ -113,20 +112,11 @@ pub(super) struct Begun {
 
 /// Reads as much as comes before the tags; the rest need not be there.
 pub(super) fn begun(wire: &Bytes) -> Option<Begun> {
-    let header = wire.get(..HEADER_LEN)?;
-    if header[..4] != MAGIC || header[4] != VERSION {
-        return None;
-    }
-    let mut lengths = &header[LENGTHS..CHECKSUM];
-    let mut rest = wire.slice(HEADER_LEN..);
-    let mut next = || {
-        let len = lengths.get_u32() as usize;
-        (len <= rest.len()).then(|| rest.split_to(len))
-    };
+    let mut parts = Parts::of(wire)?;
     Some(Begun {
-        kind: read_kind(header[5])?,
-        stamp: read_meta(header)?.stamp,
-        parts: [next()?, next()?, next()?, next()?],
+        kind: read_kind(wire[5])?,
+        stamp: read_meta(&wire[..HEADER_LEN])?.stamp,
+        parts: [parts.next()?, parts.next()?, parts.next()?, parts.next()?],
     })
 }
 
@@ -249,6 +239,28 @@ pub(crate) fn put_checksum(wire: &mut [u8]) {
     }
 }
 
+/// The parts behind the header that are still to be read.
+struct Parts<'a> {
+    lengths: &'a [u8],
+    rest: Bytes,
+}
+
+impl<'a> Parts<'a> {
+    /// `None`: it is none of ours, or of another version.
+    fn of(wire: &'a Bytes) -> Option<Self> {
+        let header = wire.get(..HEADER_LEN)?;
+        (header[..4] == MAGIC && header[4] == VERSION).then(|| Self {
+            lengths: &header[LENGTHS..CHECKSUM],
+            rest: wire.slice(HEADER_LEN..),
+        })
+    }
+
+    fn next(&mut self) -> Option<Bytes> {
+        let len = self.lengths.try_get_u32().ok()? as usize;
+        (len <= self.rest.len()).then(|| self.rest.split_to(len))
+    }
+}
+
 /// The parts behind the header.
 struct Sections {
     key: Bytes,
@@ -261,19 +273,11 @@ struct Sections {
 
 impl Sections {
     fn read(wire: &Bytes) -> Option<Self> {
-        let header = wire.get(..HEADER_LEN)?;
-        if header[..4] != MAGIC || header[4] != VERSION {
-            return None;
-        }
-        let mut lengths = &header[LENGTHS..CHECKSUM];
-        let mut rest = wire.slice(HEADER_LEN..);
-        let mut next = || {
-            let len = lengths.get_u32() as usize;
-            (len <= rest.len()).then(|| rest.split_to(len))
-        };
+        let mut parts = Parts::of(wire)?;
+        let mut next = || parts.next();
         let (key, variant, label) = (next()?, next()?, next()?);
         let (scopes, _tags, head, body) = (next()?, next()?, next()?, next()?);
-        rest.is_empty().then_some(Self {
+        parts.rest.is_empty().then_some(Self {
             key,
             variant,
             label,
@@ -300,58 +304,10 @@ pub(super) fn read_scopes(scopes: &[u8]) -> Box<[Scope]> {
         .collect()
 }
 
-fn head_len(headers: &HeaderMap) -> Option<usize> {
-    u16::try_from(headers.len()).ok()?;
-    let line = |(name, value): (&HeaderName, &HeaderValue)| 6 + name.as_str().len() + value.len();
-    Some(2 + headers.iter().map(line).sum::<usize>())
-}
-
-fn put_head(wire: &mut BytesMut, headers: &HeaderMap) -> Option<()> {
-    wire.put_u16(u16::try_from(headers.len()).ok()?);
-    for (name, value) in headers {
-        wire.put_u16(u16::try_from(name.as_str().len()).ok()?);
-        wire.put_u32(u32::try_from(value.len()).ok()?);
-        wire.put_slice(name.as_str().as_bytes());
-        wire.put_slice(value.as_bytes());
-    }
-    Some(())
-}
-
-/// The head, and what caches further up have said in `Cache-Status`, as one line.
-fn read_head(mut head: Bytes) -> Option<(HeaderMap, Option<HeaderValue>)> {
-    let count = usize::from(head.try_get_u16().ok()?);
-    if count > head.len() / 6 {
-        return None;
-    }
-    let mut headers = head_with_places(count)?;
-    let mut upstream: Vec<HeaderValue> = Vec::new();
-    for _ in 0..count {
-        let name = usize::from(head.try_get_u16().ok()?);
-        let value = head.try_get_u32().ok()? as usize;
-        if name.checked_add(value)? > head.len() {
-            return None;
-        }
-        let name = HeaderName::from_bytes(&head.split_to(name)).ok()?;
-        let value = HeaderValue::from_maybe_shared(head.split_to(value)).ok()?;
-        match name {
-            // What it was is part of the age it came with.
-            AGE => {}
-            CACHE_STATUS => upstream.push(value),
-            name => {
-                let value = keep(&name, value);
-                headers.try_append(name, value).ok()?;
-            }
-        }
-    }
-    let upstream: Vec<&[u8]> = upstream.iter().map(HeaderValue::as_bytes).collect();
-    let upstream = HeaderValue::from_bytes(&upstream.join(&b", "[..])).ok();
-    head.is_empty()
-        .then_some((headers, upstream.filter(|line| !line.is_empty())))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::{HeaderName, HeaderValue};
     use proptest::prelude::*;
 
     fn meta() -> Meta {

@@ -3,6 +3,7 @@
 mod codec;
 mod kept;
 mod peek;
+mod wire_head;
 
 #[cfg(feature = "testing")]
 pub(crate) use codec::put_checksum;

@@ -7,6 +7,8 @@
 
 mod asked;
 mod fallback;
+mod judge;
+mod keep;
 mod local;
 mod moment;
 #[cfg(feature = "redis")]
@@ -21,31 +23,21 @@ pub(crate) use local::{Found, Local};
 use moment::Known;
 pub(crate) use moment::Moment;
 pub(crate) use redis::{Applied, Parts, Remote};
-use redis::{Get, Read, Write};
+use redis::{Get, Read};
 pub(crate) use subject::Covered;
-use subject::EntryNames;
 
 use crate::clock::{Clock, Timestamp};
 use crate::config::CacheConfig;
-use crate::entry::{Draft, Entry, Kind, seal, vary_record};
+use crate::entry::Entry;
 use crate::error::Fault;
 use crate::fences::{Fence, Fences};
 use crate::key::{Names, Namespace, RequestKey};
 use crate::observe::{Event, Observer};
-use crate::stamp::{Order, Purges, Scope, Stamp, Subject, Verdict};
-use http::{HeaderMap, HeaderName};
+use crate::stamp::{Order, Purges, Scope, Stamp};
+use http::HeaderMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
-
-/// Sets of `Vary` fields remembered for one key.
-const MAX_VARY_SETS: usize = 4;
-
-/// How long a record of `Vary` fields is kept: longer than most of what it leads to.
-const VARY_TTL: Duration = Duration::from_hours(24);
-
-/// Longer than a request takes from reading the time to judging what it found.
-const MOMENT: Duration = Duration::from_millis(10);
 
 pub(crate) struct Store {
     pub(crate) local: Local,
@@ -156,31 +148,6 @@ impl Store {
         }
     }
 
-    #[inline]
-    fn valid_near(&self, remote: &Remote, entry: &Entry) -> bool {
-        let epoch = self.purges.epoch();
-        if entry.is_valid_in(epoch) {
-            return true;
-        }
-        let names = self.names_of(entry);
-        let subject = names.at(entry.meta.stamp);
-        // One that bears a stamp of another clock, or one not heard of yet, is for Redis to judge.
-        let heard = self.purges.applied().is_some_and(|at| subject.stamp <= at);
-        if entry.outage || !heard {
-            return false;
-        }
-        let mirrored = self.purges.judge_mirrored(subject, subject.stamp);
-        let verdict = remote
-            .judge_pending(subject)
-            .and(self.purges.judge_own(subject))
-            .and(mirrored.unwrap_or(Verdict::Purged));
-        let valid = self.noted(entry, verdict);
-        if valid {
-            entry.valid_in(epoch);
-        }
-        valid
-    }
-
     /// The moment of a lookup that read the clock.
     fn stamped(&self, moment: Moment, read: &Read) -> Moment {
         let coherent = self.near && self.is_coherent();
@@ -278,200 +245,6 @@ impl Store {
         valid.then_some(entry)
     }
 
-    /// Whether it is valid by the mirror, if all purges up to `clock` are in it.
-    fn is_valid_at(&self, entry: &Entry, clock: Stamp) -> bool {
-        let names = self.names_of(entry);
-        let verdict = self
-            .purges
-            .judge_mirrored(names.at(entry.meta.stamp), clock);
-        verdict.is_some_and(|verdict| self.noted(entry, verdict))
-    }
-
-    /// Whether a stale entry that was found a while ago is still valid.
-    pub(crate) async fn is_still_valid(&self, entry: &Entry) -> bool {
-        match &self.remote {
-            None => self.valid_here(entry),
-            Some(remote) if remote.is_left_alone() => self.may_stand_in(remote, entry),
-            Some(_) if entry.outage => false,
-            Some(remote) => {
-                let confirmed = async {
-                    let read = remote.read(&[]).await?;
-                    self.confirm(remote, entry, &read).await
-                };
-                match tokio::time::timeout(self.soft_limit, confirmed).await {
-                    Ok(Ok(valid)) => valid,
-                    // Perhaps the last failure that was needed.
-                    _ => remote.is_left_alone() && self.may_stand_in(remote, entry),
-                }
-            }
-        }
-    }
-
-    /// How many purges this process has given; `None`: one is being given.
-    pub(crate) fn purge_count(&self) -> Option<u64> {
-        self.purges.count()
-    }
-
-    /// Now, if not more than `count` purges have begun here before.
-    pub(crate) fn now_after(&self, count: u64) -> Option<Moment> {
-        let now = self.now_here();
-        (self.purges.begun() == count).then_some(now)
-    }
-
-    /// Whether what a leader fetched from `led` on may answer who asked at `asked`: no purge
-    /// that the asker could know of covers it.
-    pub(crate) async fn covers_asker(
-        &self,
-        covered: &dyn Covered,
-        led: &Moment,
-        asked: &Moment,
-    ) -> bool {
-        if !self.fences.stands(Fence::FollowerRule) {
-            return true;
-        }
-        if self.purges.judge_own(covered.at(led.own)) != Verdict::Valid {
-            return false;
-        }
-        let Some(remote) = &self.remote else {
-            return true;
-        };
-        match (led.known, asked.known) {
-            // Who asked knows of no purge but those of this process.
-            (_, Known::Alone(_)) | (Known::Nothing, Known::Nothing) => true,
-            (Known::Redis { stamp, .. }, Known::Redis { clock, .. }) if clock <= stamp => true,
-            (Known::Alone(_) | Known::Nothing, _) => false,
-            // It asked later, or nobody knows when.
-            (Known::Redis { stamp, .. }, _) => {
-                let verdict = self.judge(remote, covered.at(stamp));
-                let answer = tokio::time::timeout(self.soft_limit, verdict).await;
-                matches!(answer, Ok(Ok(Verdict::Valid)))
-            }
-        }
-    }
-
-    /// Judges by the record as it is now.
-    async fn judge(&self, remote: &Remote, subject: Subject<'_>) -> Result<Verdict, Fault> {
-        let read = remote.read(&[]).await?;
-        match self.purges.judge_mirrored(subject, read.clock()) {
-            Some(verdict) => Ok(verdict),
-            None => remote.judge(&read, subject).await,
-        }
-    }
-
-    /// Stores an entry in both tiers. The local one at once; Redis behind its queue.
-    pub(crate) fn insert(
-        &self,
-        key: &RequestKey<'_>,
-        entry: Arc<Entry>,
-        vary: &[HeaderName],
-        now: Timestamp,
-    ) {
-        let ttl = Duration::from_millis(entry.meta.stale_until.since(now));
-        // Late: what a purge covers must not push out what was fetched after it.
-        if !self.valid_locally(&entry) || self.local.has_newer(key, &entry) {
-            return;
-        }
-        let remote = self.remote.as_ref().filter(|_| !entry.outage);
-        let names = remote.map(|_| self.namespace.names(key));
-        if !vary.is_empty() {
-            self.record_vary(key, &entry, vary, names.as_ref());
-        }
-        // Before it can be seen: Redis cannot have it yet.
-        entry.set_queued(remote.is_some());
-        self.local.insert(key, entry.clone());
-        // Whoever finds it judges it too: what a purge has covered by now only takes room.
-        if !self.valid_locally(&entry) {
-            self.local.remove(key, &entry);
-        } else if let (Some(remote), Some(names)) = (remote, names) {
-            let name = self.name_of(&names, key, &entry);
-            remote.write(Write::new(name, entry, ttl));
-        } else {
-            self.observer.count(Event::Stored);
-        }
-    }
-
-    /// Judged by all that this process knows without asking.
-    fn valid_locally(&self, entry: &Entry) -> bool {
-        match &self.remote {
-            None => self.valid_here(entry),
-            // A purge that waits for Redis covers what was fetched before it alone.
-            Some(_) if entry.outage => !self.judge_own(entry).is_purged(),
-            Some(_) => self.unpurged_here(entry),
-        }
-    }
-
-    /// Stores a value in both tiers, and waits for Redis to have it.
-    pub(crate) async fn insert_value(
-        &self,
-        name: &str,
-        entry: Entry,
-        ttl: Duration,
-    ) -> Result<(), Fault> {
-        let (key, entry) = (value_key(name), Arc::new(entry));
-        if let Some(remote) = &self.remote {
-            let write = Write::new(self.namespace.value(name).primary, entry.clone(), ttl);
-            remote.write_now(&write).await?;
-        }
-        // Of two sets at once the later one stays, whichever comes here last.
-        if !self.local.has_newer(&key, &entry) {
-            self.local.insert(&key, entry);
-        }
-        self.observer.count(Event::Stored);
-        Ok(())
-    }
-
-    /// Gives the memory of a value back, after it was purged.
-    pub(crate) async fn remove_value(&self, name: &str) {
-        if let Some(remote) = &self.remote
-            && let Err(fault) = remote.delete(&self.namespace.value(name).primary).await
-        {
-            self.observer.fault("delete", fault);
-        }
-    }
-
-    /// Remembers what a key varies by, the newest set first.
-    fn record_vary(
-        &self,
-        key: &RequestKey<'_>,
-        entry: &Entry,
-        vary: &[HeaderName],
-        names: Option<&Names>,
-    ) {
-        let known = self.local.vary(key);
-        let known_sets = known.as_ref().map_or(&[][..], |record| &record.vary);
-        let as_it_is = known
-            .as_ref()
-            .is_some_and(|known| known.outage == entry.outage);
-        if as_it_is && known_sets.first().is_some_and(|set| set == vary) {
-            return;
-        }
-        let mut sets = vec![vary.to_vec()];
-        sets.extend(known_sets.iter().filter(|set| *set != vary).cloned());
-        sets.truncate(MAX_VARY_SETS);
-        let record = seal(&Draft {
-            kind: Kind::Vary,
-            meta: entry.meta,
-            status: entry.status,
-            key: &entry.key,
-            variant: &[],
-            label: "",
-            scopes: &entry.scopes,
-            tags: &[],
-            headers: &HeaderMap::new(),
-            frames: &[vary_record(&sets)],
-        });
-        let Some(mut record) = record else {
-            return;
-        };
-        record.outage = entry.outage;
-        let record = Arc::new(record);
-        record.set_queued(names.is_some());
-        self.local.insert(key, record.clone());
-        if let (Some(remote), Some(names)) = (&self.remote, names) {
-            remote.write(Write::new(names.primary.clone(), record, VARY_TTL));
-        }
-    }
-
     /// Purges: here at once, everywhere when Redis has it.
     pub(crate) fn purge(&self, order: &Order) -> impl Future<Output = Applied> + use<> {
         self.observer.count(Event::Purge);
@@ -500,86 +273,6 @@ impl Store {
                 None => Applied::At(n),
             }
         }
-    }
-
-    /// Judged by the stamps of this process: without Redis, the whole truth.
-    #[inline]
-    fn valid_here(&self, entry: &Entry) -> bool {
-        let epoch = self.purges.epoch();
-        if entry.is_valid_in(epoch) {
-            return true;
-        }
-        let valid = self.noted(entry, self.judge_own(entry));
-        if valid {
-            entry.valid_in(epoch);
-        }
-        valid
-    }
-
-    fn judge_own(&self, entry: &Entry) -> Verdict {
-        let names = self.names_of(entry);
-        self.purges.judge_own(names.at(entry.meta.stamp))
-    }
-
-    /// Whether no purge of this process covers it, be it known to Redis or not yet.
-    fn unpurged_here(&self, entry: &Entry) -> bool {
-        let names = self.names_of(entry);
-        let subject = names.at(entry.meta.stamp);
-        // In this order: what is no longer pending has marked its cells.
-        let pending = |remote: &Remote| remote.judge_pending(subject);
-        let pending = self.remote.as_ref().map_or(Verdict::Valid, pending);
-        self.noted(entry, pending.and(self.purges.judge_own(subject)))
-    }
-
-    /// Notes a soft purge; whether the entry may still be used.
-    fn noted(&self, entry: &Entry, verdict: Verdict) -> bool {
-        if let Verdict::Stale(since) = verdict {
-            let now = self.clock.now();
-            let told = match &self.remote {
-                // A mark of our own, that Redis has not taken yet, is of no time.
-                Some(remote) if since > remote.seen() => now,
-                _ => Timestamp(since.0 / 1000),
-            };
-            // A request that is answered by it now may have read the time a moment before.
-            entry.soften(told.min(now).before(MOMENT));
-        }
-        !verdict.is_purged()
-    }
-
-    fn names_of<'a>(&'a self, entry: &'a Entry) -> EntryNames<'a> {
-        EntryNames {
-            entry,
-            namespace: &self.namespace,
-        }
-    }
-
-    fn name_of(&self, names: &Names, key: &RequestKey<'_>, entry: &Entry) -> String {
-        match entry.variant.is_empty() {
-            true => names.primary.clone(),
-            false => self.namespace.variant(names, key, &entry.variant),
-        }
-    }
-
-    /// Whether `entry` is valid by the record of purges that was read after it.
-    async fn confirm(&self, remote: &Remote, entry: &Entry, read: &Read) -> Result<bool, Fault> {
-        let (stamp, clock) = (entry.meta.stamp, read.clock());
-        if stamp > clock || !self.unpurged_here(entry) {
-            return Ok(false);
-        }
-        if entry.verified() >= clock || !self.fences.stands(Fence::Record) {
-            return Ok(true);
-        }
-        let names = self.names_of(entry);
-        let subject = names.at(stamp);
-        let verdict = match self.purges.judge_mirrored(subject, clock) {
-            Some(verdict) => verdict,
-            None => remote.judge(read, subject).await?,
-        };
-        let valid = self.noted(entry, verdict);
-        if valid {
-            entry.verify(clock);
-        }
-        Ok(valid)
     }
 }
 

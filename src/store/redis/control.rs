@@ -8,7 +8,8 @@
 
 use super::back_off::BackOff;
 use super::manager::{Manager, says_replica};
-use super::{Record, Shared, bans_of, bytes_of, header};
+use super::reply::{bans_of, bytes_of};
+use super::{Record, Shared, header};
 use crate::clock::millis;
 use crate::error::Fault;
 use crate::fences::Fence;

@@ -10,8 +10,10 @@ mod header;
 mod keeper;
 mod manager;
 mod purger;
+mod reply;
 mod scripts;
 mod service;
+mod shared;
 mod slots;
 mod sweeper;
 mod writer;
@@ -24,14 +26,15 @@ use crate::error::Fault;
 use crate::fences::{Fence, Fences};
 use crate::key::Namespace;
 use crate::observe::Observer;
-use crate::stamp::{Ban, Order, Purges, Stamp, Subject, Verdict, by_bans, by_cells};
+use crate::stamp::{Order, Purges, Stamp, Subject, Verdict, by_cells};
 use ::redis::{Pipeline, Value};
 use bytes::Bytes;
 use events::Events;
 use header::Record;
 use manager::Manager;
 use purger::Purger;
-use scripts::{Keys, Purge, Scripts};
+use reply::{bytes_of, listed, stamp_of};
+use scripts::Scripts;
 use service::Client;
 use slots::Slots;
 use std::pin::Pin;
@@ -350,80 +353,6 @@ impl Drop for Remote {
     }
 }
 
-impl Shared {
-    fn seen(&self) -> Stamp {
-        Stamp(self.seen.load(Ordering::Acquire))
-    }
-
-    fn saw(&self, clock: Stamp) {
-        self.seen.fetch_max(clock.0, Ordering::AcqRel);
-    }
-
-    /// A read, or what may be repeated: tried once more if it timed out, where that is wanted.
-    /// A caller with a limit of its own is not kept longer: dropped, it tries no more.
-    async fn ask(&self, pipe: Pipeline) -> Result<Vec<Value>, Fault> {
-        let pipe = Arc::new(pipe);
-        match self.client.send(&pipe).await {
-            Err(Fault::Timeout) if self.retry => self.client.send(&pipe).await,
-            replies => replies,
-        }
-    }
-
-    /// Reads what decides over a subject, and the fixed part after it.
-    fn cells(&self, record: &Record, subject: Subject<'_>, banned: bool) -> Pipeline {
-        let mut pipe = Pipeline::with_capacity(2 * subject.scopes.len() + 2);
-        let cells = subject.scopes.iter();
-        for cell in cells.flat_map(|scope| scope.cells(record.cells)) {
-            let (from, to) = (cell * 8, cell * 8 + 7);
-            pipe.cmd("GETRANGE").arg(&self.stamps).arg(from).arg(to);
-        }
-        if banned {
-            pipe.cmd("LRANGE").arg(&self.patterns).arg(0).arg(-1);
-        }
-        header::get(&mut pipe, &self.stamps);
-        pipe
-    }
-
-    /// Makes the record, if there is none or it is older than what was seen; then nothing
-    /// stored before is valid.
-    async fn make_record(&self) -> Result<Record, Fault> {
-        self.purge(&Order::default(), Stamp(0)).await?;
-        let mut pipe = Pipeline::with_capacity(1);
-        header::get(&mut pipe, &self.stamps);
-        let record = self.ask(pipe).await?.pop().and_then(bytes_of);
-        Record::read(&record.unwrap_or_default()).ok_or(Fault::Foreign)
-    }
-
-    /// Purges past everything seen, and past the mark `past`.
-    async fn purge(&self, order: &Order, past: Stamp) -> Result<Stamp, Fault> {
-        let purge = Purge {
-            order,
-            seen: Stamp(self.seen.load(Ordering::Acquire)),
-            past,
-        };
-        let keys = Keys {
-            stamps: &self.stamps,
-            patterns: &self.patterns,
-            channel: &self.channel,
-        };
-        let call = self.scripts.purge(keys, self.wanted_cells, &purge);
-        let n = match call.run(&self.client).await {
-            Err(Fault::Timeout) if self.retry => call.run(&self.client).await?,
-            reply => reply?,
-        };
-        let n: u64 = ::redis::from_redis_value(n).map_err(|_| Fault::Refused)?;
-        self.saw(Stamp(n));
-        Ok(Stamp(n))
-    }
-
-    async fn store(&self, write: &Write) -> Result<(), Fault> {
-        match self.scripts.store(write).run(&self.client).await? {
-            Value::ServerError(_) => Err(Fault::Refused),
-            _ => Ok(()),
-        }
-    }
-}
-
 /// The breaker in front of Redis: its changes are told, and wake whoever has to do with them.
 fn circuit(
     config: &CacheConfig,
@@ -445,40 +374,10 @@ fn circuit(
     })
 }
 
-fn stamp_of(value: Option<Value>) -> Option<Stamp> {
-    let cell = bytes_of(value?)?;
-    Some(Stamp(u64::from_be_bytes(cell[..].try_into().ok()?)))
-}
-
-/// What the list of purges by pattern says of a subject; one that lacks the newest, or cannot be
-/// read, is lost, and with it what it covered.
-fn listed(list: Option<Value>, newest: Stamp, subject: Subject<'_>) -> Verdict {
-    match bans_of(list) {
-        Some(bans) if bans.last().is_some_and(|ban| ban.at >= newest) => by_bans(subject, &bans),
-        _ => Verdict::Purged,
-    }
-}
-
-fn bans_of(list: Option<Value>) -> Option<Vec<Ban>> {
-    let Value::Array(items) = list? else {
-        return None;
-    };
-    let read = |item| Ban::read(&bytes_of(item)?);
-    items.into_iter().map(read).collect()
-}
-
 /// One of the background tasks, for as long as its runtime runs.
 async fn run(running: Arc<Running>, task: Pin<Box<dyn Future<Output = ()> + Send>>) {
     let _running = running;
     task.await;
-}
-
-/// The bytes of a reply; an error or anything else that is no string is nothing.
-fn bytes_of(value: Value) -> Option<Bytes> {
-    match value {
-        Value::BulkString(bytes) => Some(bytes.into()),
-        _ => None,
-    }
 }
 
 /// The wire form of `entry` under `name`, to be kept for `ttl`.

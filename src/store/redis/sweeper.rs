@@ -5,7 +5,8 @@
 //! a few at a time and with pauses, so that nobody waits for it. Only what is purged by all that
 //! was heard of is unlinked, and only if it still is what was looked at.
 
-use super::{Shared, bytes_of};
+use super::Shared;
+use super::reply::bytes_of;
 use crate::entry::Peeked;
 use crate::error::Fault;
 use crate::store::subject::name;

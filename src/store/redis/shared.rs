@@ -1,0 +1,85 @@
+//! What is asked of Redis, one operation at a time.
+
+use super::header::{self, Record};
+use super::reply::bytes_of;
+use super::scripts::{Keys, Purge};
+use super::{Shared, Write};
+use crate::error::Fault;
+use crate::stamp::{Order, Stamp, Subject};
+use ::redis::{Pipeline, Value};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+impl Shared {
+    pub(super) fn seen(&self) -> Stamp {
+        Stamp(self.seen.load(Ordering::Acquire))
+    }
+
+    pub(super) fn saw(&self, clock: Stamp) {
+        self.seen.fetch_max(clock.0, Ordering::AcqRel);
+    }
+
+    /// A read, or what may be repeated: tried once more if it timed out, where that is wanted.
+    /// A caller with a limit of its own is not kept longer: dropped, it tries no more.
+    pub(super) async fn ask(&self, pipe: Pipeline) -> Result<Vec<Value>, Fault> {
+        let pipe = Arc::new(pipe);
+        match self.client.send(&pipe).await {
+            Err(Fault::Timeout) if self.retry => self.client.send(&pipe).await,
+            replies => replies,
+        }
+    }
+
+    /// Reads what decides over a subject, and the fixed part after it.
+    pub(super) fn cells(&self, record: &Record, subject: Subject<'_>, banned: bool) -> Pipeline {
+        let mut pipe = Pipeline::with_capacity(2 * subject.scopes.len() + 2);
+        let cells = subject.scopes.iter();
+        for cell in cells.flat_map(|scope| scope.cells(record.cells)) {
+            let (from, to) = (cell * 8, cell * 8 + 7);
+            pipe.cmd("GETRANGE").arg(&self.stamps).arg(from).arg(to);
+        }
+        if banned {
+            pipe.cmd("LRANGE").arg(&self.patterns).arg(0).arg(-1);
+        }
+        header::get(&mut pipe, &self.stamps);
+        pipe
+    }
+
+    /// Makes the record, if there is none or it is older than what was seen; then nothing
+    /// stored before is valid.
+    pub(super) async fn make_record(&self) -> Result<Record, Fault> {
+        self.purge(&Order::default(), Stamp(0)).await?;
+        let mut pipe = Pipeline::with_capacity(1);
+        header::get(&mut pipe, &self.stamps);
+        let record = self.ask(pipe).await?.pop().and_then(bytes_of);
+        Record::read(&record.unwrap_or_default()).ok_or(Fault::Foreign)
+    }
+
+    /// Purges past everything seen, and past the mark `past`.
+    pub(super) async fn purge(&self, order: &Order, past: Stamp) -> Result<Stamp, Fault> {
+        let purge = Purge {
+            order,
+            seen: Stamp(self.seen.load(Ordering::Acquire)),
+            past,
+        };
+        let keys = Keys {
+            stamps: &self.stamps,
+            patterns: &self.patterns,
+            channel: &self.channel,
+        };
+        let call = self.scripts.purge(keys, self.wanted_cells, &purge);
+        let n = match call.run(&self.client).await {
+            Err(Fault::Timeout) if self.retry => call.run(&self.client).await?,
+            reply => reply?,
+        };
+        let n: u64 = ::redis::from_redis_value(n).map_err(|_| Fault::Refused)?;
+        self.saw(Stamp(n));
+        Ok(Stamp(n))
+    }
+
+    pub(super) async fn store(&self, write: &Write) -> Result<(), Fault> {
+        match self.scripts.store(write).run(&self.client).await? {
+            Value::ServerError(_) => Err(Fault::Refused),
+            _ => Ok(()),
+        }
+    }
+}
