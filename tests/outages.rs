@@ -212,3 +212,22 @@ async fn without_the_breaker_each_request_waits_the_soft_limit_and_no_longer() {
     load.phase("back, no breaker");
     load.stop().await;
 }
+
+#[tokio::test]
+async fn a_connection_that_hangs_is_found_by_the_health_check_though_nobody_asks() {
+    let redis = Redis::start().await;
+    let settings = RedisConfig::new()
+        .host("127.0.0.1")
+        .port(redis.port)
+        .socket_timeout(Duration::from_millis(500))
+        .health_check_interval(Duration::from_millis(100));
+    let config = CacheConfig::builder().redis(settings);
+    let instance = instance(config).await;
+    let cache = &instance.cache;
+    instance.change(1).await;
+    until("connected", async || cache.stats().connections == 4).await;
+    redis.stop();
+    until("they are given up", async || cache.stats().connections == 0).await;
+    redis.go_on();
+    until("connected again", async || cache.stats().connections == 4).await;
+}
