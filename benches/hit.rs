@@ -10,6 +10,9 @@
     reason = "figures are printed with two places"
 )]
 
+#[path = "support/redis.rs"]
+mod redis_server;
+
 use axum::Router;
 use axum::routing::any;
 use bytes::Bytes;
@@ -21,11 +24,11 @@ use http::{HeaderValue, Method, Request, Response, Uri};
 use http_body_util::{BodyExt, Empty, Full};
 use hyper::client::conn::http1::SendRequest;
 use neuralblitz_cache::{CacheConfig, CacheLayer};
+use redis_server::Redis;
 use std::convert::Infallible;
 use std::fmt::Debug;
 use std::hint::black_box;
-use std::net::TcpListener;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 use tower::util::MapRequestLayer;
 use tower::{Layer, Service, ServiceExt, service_fn};
@@ -166,7 +169,7 @@ async fn redis_hits() {
         return;
     };
     for size in [1 << 10, 64 << 10] {
-        let (hit, get) = redis.compare(size).await;
+        let (hit, get) = compare(&redis, size).await;
         println!("| plain GET of {} KiB | {get:.0} | 1.00 |", size >> 10);
         println!(
             "| Redis hit of {} KiB | {hit:.0} | {:.2} |",
@@ -176,88 +179,53 @@ async fn redis_hits() {
     }
 }
 
-/// A server of our own, ended when dropped.
-struct Redis {
-    port: u16,
-    server: Child,
-}
-
-impl Redis {
-    fn start() -> Option<Self> {
-        let server = std::env::var("REDIS_SERVER").unwrap_or_else(|_| "redis-server".into());
-        let listener = TcpListener::bind("127.0.0.1:0").ok()?;
-        let port = listener.local_addr().ok()?.port();
-        drop(listener);
-        let server = Command::new(server)
-            .args([
-                "--port",
-                &port.to_string(),
-                "--bind",
-                "127.0.0.1",
-                "--save",
-                "",
-            ])
-            .stdout(Stdio::null())
-            .spawn()
-            .ok()?;
-        Some(Self { port, server })
-    }
-
-    /// Medians in microseconds of a hit and of a plain GET, taking turns.
-    async fn compare(&self, size: usize) -> (f64, f64) {
-        let url = format!("redis://127.0.0.1:{}/0", self.port);
-        let client = redis::Client::open(&*url).expect("a client");
-        let mut raw = loop {
-            if let Ok(raw) = client.get_multiplexed_async_connection().await {
-                break raw;
-            }
-        };
-        let config = CacheConfig::builder()
-            .redis_url(&url)
-            .version(size.to_string())
-            .soft_limit(Duration::from_secs(5));
-        let layer = CacheLayer::new(config.build().expect("usable"));
-        let mut service = layer.layer(handler(size));
-        let mut set = redis::cmd("SET");
-        set.arg("raw").arg(vec![b'x'; size]);
-        set.query_async::<()>(&mut raw).await.expect("set");
-        let mut request = async || {
-            let mut request = Request::new(Empty::new());
-            *request.uri_mut() = item();
-            let response = service.call(request).await.expect("answered");
-            response
-                .into_body()
-                .collect()
-                .await
-                .expect("whole")
-                .to_bytes()
-                .len()
-        };
-        while layer.cache().stats().redis_hits < 2 {
-            assert_eq!(request().await, size);
+/// Medians in microseconds of a hit and of a plain GET, taking turns.
+async fn compare(redis: &Redis, size: usize) -> (f64, f64) {
+    let url = format!("redis://127.0.0.1:{}/0", redis.port);
+    let client = redis::Client::open(&*url).expect("a client");
+    let mut raw = loop {
+        if let Ok(raw) = client.get_multiplexed_async_connection().await {
+            break raw;
         }
-        let (mut hits, mut gets) = (Vec::new(), Vec::new());
-        for _ in 0..3000 {
-            let start = Instant::now();
-            request().await;
-            hits.push(start.elapsed());
-            let start = Instant::now();
-            let got = redis::cmd("GET")
-                .arg("raw")
-                .query_async::<Vec<u8>>(&mut raw)
-                .await;
-            assert_eq!(got.expect("a value").len(), size);
-            gets.push(start.elapsed());
-        }
-        (median(hits), median(gets))
+    };
+    let config = CacheConfig::builder()
+        .redis_url(&url)
+        .version(size.to_string())
+        .soft_limit(Duration::from_secs(5));
+    let layer = CacheLayer::new(config.build().expect("usable"));
+    let mut service = layer.layer(handler(size));
+    let mut set = redis::cmd("SET");
+    set.arg("raw").arg(vec![b'x'; size]);
+    set.query_async::<()>(&mut raw).await.expect("set");
+    let mut request = async || {
+        let mut request = Request::new(Empty::new());
+        *request.uri_mut() = item();
+        let response = service.call(request).await.expect("answered");
+        response
+            .into_body()
+            .collect()
+            .await
+            .expect("whole")
+            .to_bytes()
+            .len()
+    };
+    while layer.cache().stats().redis_hits < 2 {
+        assert_eq!(request().await, size);
     }
-}
-
-impl Drop for Redis {
-    fn drop(&mut self) {
-        let _ = self.server.kill();
-        let _ = self.server.wait();
+    let (mut hits, mut gets) = (Vec::new(), Vec::new());
+    for _ in 0..3000 {
+        let start = Instant::now();
+        request().await;
+        hits.push(start.elapsed());
+        let start = Instant::now();
+        let got = redis::cmd("GET")
+            .arg("raw")
+            .query_async::<Vec<u8>>(&mut raw)
+            .await;
+        assert_eq!(got.expect("a value").len(), size);
+        gets.push(start.elapsed());
     }
+    (median(hits), median(gets))
 }
 
 fn case_named(case: &str) -> Exchange {

@@ -15,8 +15,12 @@
 
 #![allow(clippy::disallowed_methods, reason = "a benchmark reads the time")]
 
+#[path = "support/redis.rs"]
+mod redis_server;
+
+use redis_server::Redis;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::{self, ScopedJoinHandle};
@@ -360,49 +364,6 @@ impl Server {
 }
 
 impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// A redis-server of our own, killed when dropped.
-struct Redis {
-    child: Child,
-    port: u16,
-    _data: TempDir,
-}
-
-impl Redis {
-    /// `None`: there is none to be started.
-    fn start() -> Option<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let port = listener.local_addr().expect("an address").port();
-        drop(listener);
-        let server = std::env::var("REDIS_SERVER").unwrap_or_else(|_| "redis-server".into());
-        let data = tempfile::tempdir().expect("a folder");
-        let child = Command::new(server)
-            .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
-            .args(["--save", "", "--appendonly", "no"])
-            .current_dir(data.path())
-            .stdout(Stdio::null())
-            .spawn()
-            .ok()?;
-        let redis = Self {
-            child,
-            port,
-            _data: data,
-        };
-        let begun = Instant::now();
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(begun.elapsed() < LIMIT, "redis-server does not listen");
-            thread::sleep(Duration::from_millis(10));
-        }
-        Some(redis)
-    }
-}
-
-impl Drop for Redis {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();

@@ -12,28 +12,26 @@
 
 #![allow(clippy::disallowed_methods, reason = "a benchmark reads the time")]
 
+#[path = "support/redis.rs"]
+mod redis_server;
+
 use bytes::Bytes;
 use http::header::CACHE_CONTROL;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
-use neuralblitz_cache::{Cache, CacheConfig, CacheLayer, CacheTags, Purged, RedisConfig};
+use neuralblitz_cache::{
+    Cache, CacheBody, CacheConfig, CacheConfigBuilder, CacheLayer, CacheTags, Purged, RedisConfig,
+};
+use redis_server::Redis;
 use std::convert::Infallible;
-use std::net::{TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread;
 use std::time::{Duration, Instant};
-use tempfile::TempDir;
 use tower::util::BoxCloneSyncService;
 use tower::{Layer, ServiceExt, service_fn};
 
 type Content = Full<Bytes>;
-type Service = BoxCloneSyncService<
-    Request<Content>,
-    Response<neuralblitz_cache::CacheBody<Content>>,
-    Infallible,
->;
+type Service = BoxCloneSyncService<Request<Content>, Response<CacheBody<Content>>, Infallible>;
 
 /// Of each, for one line of the table.
 const ROUNDS: usize = 500;
@@ -128,9 +126,9 @@ impl Instance {
 }
 
 async fn cost(entries: u64) {
-    let redis = Redis::start();
-    let instance = Arc::new(Instance::new(redis.config().build().expect("usable")));
-    let mut connection = redis.connection().await;
+    let redis = Redis::start().expect("a redis-server");
+    let instance = Arc::new(Instance::new(config(&redis).build().expect("usable")));
+    let mut connection = connection(&redis).await;
     println!("| entries covered | in Redis | purge p50 | p99 | of a PING, p50 |");
     println!("|---|---|---|---|---|");
     for (tag, covered) in [("one", 1), ("some", 1000), ("many", entries)] {
@@ -154,8 +152,8 @@ async fn cost(entries: u64) {
 }
 
 async fn seen() {
-    let redis = Redis::start();
-    let new = || Instance::new(redis.config().near_cache(true).build().expect("usable"));
+    let redis = Redis::start().expect("a redis-server");
+    let new = || Instance::new(config(&redis).near_cache(true).build().expect("usable"));
     let (giver, asked) = (new(), new());
     let begun = Instant::now();
     while !(giver.cache.stats().coherent && asked.cache.stats().coherent) {
@@ -188,12 +186,12 @@ async fn seen() {
 }
 
 async fn sweep(entries: u64) {
-    let redis = Redis::start();
+    let redis = Redis::start().expect("a redis-server");
     let every = Some(Duration::from_secs(1));
-    let config = redis.config().sweep_interval(every).build();
+    let config = config(&redis).sweep_interval(every).build();
     let instance = Arc::new(Instance::new(config.expect("usable")));
     instance.fill("swept", entries).await;
-    let mut connection = redis.connection().await;
+    let mut connection = connection(&redis).await;
     let _: String = command(&mut connection, &["SET", "other", "1"]).await;
     println!("| {entries} entries | a GET of another client, p50 | p99 | took |");
     println!("|---|---|---|---|");
@@ -274,57 +272,14 @@ async fn command<T: redis::FromRedisValue>(
     command.query_async(connection).await.expect("answered")
 }
 
-struct Redis {
-    child: Child,
-    port: u16,
-    _data: TempDir,
+fn config(redis: &Redis) -> CacheConfigBuilder {
+    let redis = RedisConfig::new().host("127.0.0.1").port(redis.port);
+    CacheConfig::builder().redis(redis)
 }
 
-impl Redis {
-    fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let port = listener.local_addr().expect("an address").port();
-        drop(listener);
-        let server = std::env::var("REDIS_SERVER").unwrap_or_else(|_| "redis-server".into());
-        let data = tempfile::tempdir().expect("a folder");
-        let child = Command::new(server)
-            .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
-            .args(["--save", "", "--appendonly", "no"])
-            .current_dir(data.path())
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("a redis-server; REDIS_SERVER says which");
-        let redis = Self {
-            child,
-            port,
-            _data: data,
-        };
-        let begun = Instant::now();
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(begun.elapsed() < LIMIT, "redis-server does not listen");
-            thread::sleep(Duration::from_millis(10));
-        }
-        redis
-    }
-
-    fn config(&self) -> neuralblitz_cache::CacheConfigBuilder {
-        let redis = RedisConfig::new().host("127.0.0.1").port(self.port);
-        CacheConfig::builder().redis(redis)
-    }
-
-    async fn connection(&self) -> redis::aio::MultiplexedConnection {
-        let client = redis::Client::open(format!("redis://127.0.0.1:{}", self.port));
-        let client = client.expect("an address");
-        client
-            .get_multiplexed_async_connection()
-            .await
-            .expect("a connection")
-    }
-}
-
-impl Drop for Redis {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+async fn connection(redis: &Redis) -> redis::aio::MultiplexedConnection {
+    let client = redis::Client::open(format!("redis://127.0.0.1:{}", redis.port));
+    let client = client.expect("an address");
+    let connection = client.get_multiplexed_async_connection();
+    connection.await.expect("a connection")
 }
