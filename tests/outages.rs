@@ -36,6 +36,20 @@ async fn mode(cache: &Cache, wanted: Mode) {
     until("it is in this mode", async || cache.stats().mode == wanted).await;
 }
 
+/// So many more hits in Redis.
+async fn hits(cache: &Cache, more: u64) {
+    let before = cache.stats().redis_hits;
+    until("hits", async || cache.stats().redis_hits > before + more).await;
+}
+
+/// What is queued is taken, now that Redis is used again.
+async fn purged(cache: &Cache) {
+    until("the purge is taken", async || {
+        cache.stats().queued_purges == 0
+    })
+    .await;
+}
+
 async fn answered(load: &Load, requests: usize) {
     until("the load goes on", async || load.answered() >= requests).await;
 }
@@ -45,7 +59,7 @@ async fn a_killed_redis_is_left_alone_and_used_again_when_it_is_back_empty() {
     let mut redis = Redis::start().await;
     let instance = instance(config(redis.port)).await;
     let load = Load::start(&instance, 4);
-    until("hits", async || instance.cache.stats().redis_hits > 200).await;
+    hits(&instance.cache, 200).await;
     load.phase("healthy");
 
     redis.kill();
@@ -68,16 +82,9 @@ async fn a_killed_redis_is_left_alone_and_used_again_when_it_is_back_empty() {
 
     redis.restart().await;
     mode(&instance.cache, Mode::Redis).await;
-    until("the purge is taken", async || {
-        instance.cache.stats().queued_purges == 0
-    })
-    .await;
+    purged(&instance.cache).await;
     load.phase("coming back");
-    let before = instance.cache.stats().redis_hits;
-    until("hits", async || {
-        instance.cache.stats().redis_hits > before + 200
-    })
-    .await;
+    hits(&instance.cache, 200).await;
     let back = load.phase("back");
     assert_eq!(back.fallback, 0);
     assert_eq!(instance.change(3).await, Purged::Applied);
@@ -106,7 +113,7 @@ async fn a_hung_redis_costs_the_soft_limit_and_then_nothing() {
     let redis = Redis::start().await;
     let instance = instance(config(redis.port)).await;
     let load = Load::start(&instance, 4);
-    until("hits", async || instance.cache.stats().redis_hits > 200).await;
+    hits(&instance.cache, 200).await;
     load.phase("healthy");
 
     redis.stop();
@@ -123,16 +130,9 @@ async fn a_hung_redis_costs_the_soft_limit_and_then_nothing() {
 
     redis.go_on();
     mode(&instance.cache, Mode::Redis).await;
-    until("the purge is taken", async || {
-        instance.cache.stats().queued_purges == 0
-    })
-    .await;
+    purged(&instance.cache).await;
     load.phase("coming back");
-    let before = instance.cache.stats().redis_hits;
-    until("hits", async || {
-        instance.cache.stats().redis_hits > before + 200
-    })
-    .await;
+    hits(&instance.cache, 200).await;
     let back = load.phase("back");
     assert_eq!(back.fallback, 0);
     load.stop().await;
@@ -150,15 +150,11 @@ async fn a_redis_slower_than_the_soft_limit_is_not_waited_for() {
     );
     let instance = instance(settings).await;
     let load = Load::start(&instance, 4);
-    until("hits", async || instance.cache.stats().redis_hits > 200).await;
+    hits(&instance.cache, 200).await;
     load.phase("healthy, behind a proxy");
 
     proxy.delay(Duration::from_millis(20));
-    let before = instance.cache.stats().redis_hits;
-    until("hits", async || {
-        instance.cache.stats().redis_hits > before + 200
-    })
-    .await;
+    hits(&instance.cache, 200).await;
     load.phase("20 ms late");
 
     proxy.delay(Duration::from_secs(2));
@@ -175,11 +171,7 @@ async fn a_redis_slower_than_the_soft_limit_is_not_waited_for() {
     );
 
     proxy.delay(Duration::ZERO);
-    let before = instance.cache.stats().redis_hits;
-    until("hits", async || {
-        instance.cache.stats().redis_hits > before + 200
-    })
-    .await;
+    hits(&instance.cache, 200).await;
     load.phase("in time again");
     load.stop().await;
 }
@@ -189,7 +181,7 @@ async fn without_the_breaker_each_request_waits_the_soft_limit_and_no_longer() {
     let redis = Redis::start().await;
     let instance = instance(config(redis.port).circuit_breaker_enabled(false)).await;
     let load = Load::start(&instance, 4);
-    until("hits", async || instance.cache.stats().redis_hits > 100).await;
+    hits(&instance.cache, 100).await;
     load.phase("healthy, no breaker");
     redis.stop();
     answered(&load, 20).await;
@@ -204,11 +196,7 @@ async fn without_the_breaker_each_request_waits_the_soft_limit_and_no_longer() {
     );
     assert_eq!(hung.fallback, 0);
     redis.go_on();
-    let before = stats.redis_hits;
-    until("hits", async || {
-        instance.cache.stats().redis_hits > before + 100
-    })
-    .await;
+    hits(&instance.cache, 100).await;
     load.phase("back, no breaker");
     load.stop().await;
 }
@@ -224,7 +212,7 @@ async fn a_connection_that_hangs_is_found_by_the_health_check_though_nobody_asks
     let config = CacheConfig::builder().redis(settings);
     let instance = instance(config).await;
     let cache = &instance.cache;
-    instance.change(1).await;
+    assert_eq!(instance.change(1).await, Purged::Applied);
     until("connected", async || cache.stats().connections == 4).await;
     redis.stop();
     until("they are given up", async || cache.stats().connections == 0).await;
