@@ -8,22 +8,13 @@ use neuralblitz_cache::EventFailureKind::{FieldMissing, FieldUnusable, Unpurgeab
 use neuralblitz_cache::{
     Cache, CacheConfig, CacheTags, ConfigErrorKind, EventContext, EventRule, Purged,
 };
-use scripted::{App, counted};
+use scripted::{App, counted, ruled};
 use serde_json::{Value, json};
 use std::time::Duration;
 use support::redis::Redis;
 use support::until;
 
 const UPDATED: &str = "quantum_state_updated";
-
-fn ruled(rules: impl IntoIterator<Item = EventRule>) -> CacheConfig {
-    let builder = rules
-        .into_iter()
-        .fold(CacheConfig::builder(), |builder, rule| {
-            builder.event_rule(rule)
-        });
-    builder.build().expect("usable")
-}
 
 /// Bears the tag that its path names.
 fn tagged(config: CacheConfig) -> App {

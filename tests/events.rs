@@ -10,7 +10,7 @@ use neuralblitz_cache::{
     Cache, CacheConfig, CacheError, CacheErrorKind, CacheTags, EventContext, EventError,
     EventErrorKind, EventFailure, EventFailureKind, EventRule, Purged,
 };
-use scripted::{App, counted};
+use scripted::{App, counted, ruled};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::HashMap;
@@ -33,15 +33,6 @@ struct Updated {
 
 fn cache() -> Cache {
     Cache::new(CacheConfig::default())
-}
-
-fn ruled(rules: impl IntoIterator<Item = EventRule>) -> CacheConfig {
-    let builder = rules
-        .into_iter()
-        .fold(CacheConfig::builder(), |builder, rule| {
-            builder.event_rule(rule)
-        });
-    builder.build().expect("usable")
 }
 
 fn kinds(error: &EventError) -> Vec<EventFailureKind> {

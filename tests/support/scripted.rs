@@ -12,7 +12,7 @@ use axum::body::Body;
 use http::request::Parts;
 use http::{HeaderMap, Method, Request, Response};
 use http_body_util::BodyExt;
-use neuralblitz_cache::{Cache, CacheConfig, CacheLayer};
+use neuralblitz_cache::{Cache, CacheConfig, CacheLayer, EventRule};
 use sfv::{BareItem, List, ListEntry, Parser};
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -181,4 +181,14 @@ pub fn ttl(answer: &Answer) -> Option<i64> {
 pub fn fwd(answer: &Answer) -> (String, bool) {
     let member = members(&answer.headers).pop().expect("a member");
     (member.fwd.unwrap_or_default(), member.stored)
+}
+
+/// With rules of events.
+pub fn ruled(rules: impl IntoIterator<Item = EventRule>) -> CacheConfig {
+    let builder = rules
+        .into_iter()
+        .fold(CacheConfig::builder(), |builder, rule| {
+            builder.event_rule(rule)
+        });
+    builder.build().expect("usable")
 }
