@@ -34,12 +34,14 @@ use race_instance::{Instance, config};
 use race_judge::Tally;
 use race_load::Race;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use support::redis::Redis;
 use support::{long, until};
 
 const WORKERS: u64 = 8;
 
-/// Two instances with a near tier and two without; one of each behind a proxy.
+/// Two instances with a near tier and two without; one of each behind a proxy. Three of them wait
+/// for each other's fetches.
 fn instances(
     redis: &Redis,
     proxies: &[Proxy],
@@ -54,7 +56,10 @@ fn instances(
     ];
     let new = |(at, port): (usize, u16)| {
         let near = at >= 2;
-        let config = config(port).near_cache(near).build().expect("usable");
+        // One fetches for itself, whatever the others agree on.
+        let lease = Duration::from_millis(if at == 0 { 0 } else { 150 });
+        let config = config(port).near_cache(near).lease(lease).build();
+        let config = config.expect("usable");
         Instance::new(at, near, change(config), world)
     };
     ports.into_iter().enumerate().map(new).collect()

@@ -51,6 +51,7 @@ impl Default for CacheConfigBuilder {
                 },
                 fallback_staleness: Duration::from_mins(1),
                 coalesce_timeout: Duration::from_secs(10),
+                lease: Duration::ZERO,
                 hit_for_miss: Duration::from_mins(1),
                 write_queue: NonZeroUsize::new(1024).unwrap_or(NonZeroUsize::MIN),
                 stamp_cells: 65_536,
@@ -251,6 +252,17 @@ impl CacheConfigBuilder {
     /// How long a request waits for another that fetches the same. Default: 10 s.
     pub fn coalesce_timeout(mut self, timeout: Duration) -> Self {
         self.config.coalesce_timeout = timeout;
+        self
+    }
+
+    /// Whether one instance fetches for all: before it runs the handler it takes a lease in Redis,
+    /// for so long, and the others wait for what comes of it, at most
+    /// [`coalesce_timeout`](Self::coalesce_timeout). It should be longer than the handler takes: a
+    /// handler that takes longer runs on another instance too. An instance that dies costs those
+    /// who wait what is left of its lease. Nothing rests on it but the number of runs; without
+    /// Redis it means nothing. At most an hour. Default: zero, each instance fetches for itself.
+    pub fn lease(mut self, time: Duration) -> Self {
+        self.config.lease = time;
         self
     }
 

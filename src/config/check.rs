@@ -7,6 +7,7 @@ use std::time::Duration;
 impl CacheConfigBuilder {
     pub(super) fn check_sizes(&self) -> Result<(), ConfigError> {
         const MAX_CELLS: usize = 1 << 20;
+        const LONGEST_LEASE: Duration = Duration::from_hours(1);
         let config = &self.config;
         let checks = [
             ("local_bytes", config.local_bytes > 0, "more than zero"),
@@ -26,6 +27,7 @@ impl CacheConfigBuilder {
                 !config.coalesce_timeout.is_zero(),
                 "more than zero",
             ),
+            ("lease", config.lease <= LONGEST_LEASE, "at most an hour"),
             (
                 "stamp_cells",
                 (64..=MAX_CELLS).contains(&config.stamp_cells),

@@ -60,6 +60,7 @@ pub struct CacheConfig {
     pub(crate) breaker: CircuitBreaker,
     pub(crate) fallback_staleness: Duration,
     pub(crate) coalesce_timeout: Duration,
+    pub(crate) lease: Duration,
     pub(crate) hit_for_miss: Duration,
     pub(crate) write_queue: NonZeroUsize,
     pub(crate) stamp_cells: usize,

@@ -23,6 +23,7 @@ pub(crate) struct RouteRules {
     pub(crate) bypass: bool,
     pub(crate) credentials: Option<Credentials>,
     pub(crate) stale: Stale,
+    pub(crate) lease: Option<Duration>,
 }
 
 impl Route {
@@ -70,6 +71,14 @@ impl Route {
     #[must_use]
     pub fn stale_if_error(mut self, window: Duration) -> Self {
         self.rules.stale.if_error = Some(window);
+        self
+    }
+
+    /// Whether one instance fetches for all, as
+    /// [`CacheConfigBuilder::lease`](crate::CacheConfigBuilder::lease) says. Zero: each for itself.
+    #[must_use]
+    pub fn lease(mut self, time: Duration) -> Self {
+        self.rules.lease = Some(time);
         self
     }
 

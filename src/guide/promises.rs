@@ -11,6 +11,7 @@
 //! | a [`Queued`](crate::Purged::Queued) purge, other instances | the purger lives | until Redis takes it; else the lifetime |
 //! | an answer while Redis is left alone | its own freshness or stale window | `fallback_staleness` behind the purges of other instances, and marked once the near tier is no longer trusted |
 //! | one handler run for a key and instance | the leader answers within `coalesce_timeout`, no purge meanwhile | 1, else best effort |
+//! | one handler run for a key over all instances ([`lease`](crate::CacheConfigBuilder::lease), off by default) | the leader answers within the lease, no purge meanwhile, Redis answers | 1, else best effort |
 //! | freshness | | the skew of the instances' clocks |
 //! | `DEL` of an entry's key by hand | | seen by hits that Redis confirms, not by near hits nor in fallback: purge through the cache |
 //! | a Redis that is refused, killed or hangs | | each request waits at most `soft_limit`, and is answered; once the breaker is open it waits not at all |

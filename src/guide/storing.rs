@@ -89,6 +89,7 @@
 //! | waiting for Redis, a lookup | `soft_limit`, 50 ms | the handler is asked |
 //! | waiting for Redis, a purge | 1 s | it is queued |
 //! | waiting for another request's fetch | `coalesce_timeout`, 10 s | the handler is asked |
+//! | waiting for another instance's fetch, where there is a `lease` | what is left of it, within `coalesce_timeout` | the next takes the lease; then each for itself |
 //! | waiting for the slowest reader of a shared body that is not kept | 30 s | that reader is cut off |
 //! | a shared body that stands still | 30 s | newcomers fetch anew |
 //! | keys remembered as uncacheable | 10,000 | the least used are forgotten |

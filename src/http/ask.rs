@@ -21,6 +21,7 @@ use crate::store::{Found, Tier};
 use http::{HeaderMap, Method, Request};
 use hyper::body::Body;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// How a request goes on.
 pub(super) enum Begin {
@@ -68,6 +69,8 @@ pub(super) struct Ask {
     pub(super) conditional: bool,
     /// Asks for a part.
     pub(super) ranged: bool,
+    /// For how long one instance may fetch for all; zero: each fetches for itself.
+    pub(super) lease: Duration,
 }
 
 pub(super) fn begin<B: Body>(shared: &Shared, request: &Request<B>) -> Begin {
@@ -123,6 +126,7 @@ fn as_get<B>(shared: &Shared, request: &Request<B>) -> Option<Ask> {
         guarded: fields.credential,
         conditional: false,
         ranged: false,
+        lease: Duration::ZERO,
     })
 }
 
@@ -132,6 +136,13 @@ fn credentials<'a>(shared: &'a Shared, route: Option<&'a RouteRules>) -> &'a Cre
     let own = shared.credentials.as_ref();
     let general = &shared.cache.inner.config.credentials;
     own.or_else(of_route).unwrap_or(general)
+}
+
+/// For how long one instance may fetch for all.
+fn lease(shared: &Shared, route: Option<&RouteRules>) -> Duration {
+    let of_route = || route?.lease;
+    let general = shared.cache.inner.config.lease;
+    shared.lease.or_else(of_route).unwrap_or(general)
 }
 
 /// The authority that a request is for; `None`: it names two, or none that can be read.
@@ -195,6 +206,7 @@ fn admitted<B: Body>(shared: &Shared, request: &Request<B>, depth: u8) -> Option
         guarded,
         conditional: fields.conditional,
         ranged: fields.partial,
+        lease: lease(shared, route),
     })))
 }
 

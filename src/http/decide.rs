@@ -175,6 +175,7 @@ impl Fetch<'_> {
             vary: storable.vary,
             limit: config.max_body as u64,
             landing: None,
+            lease: None,
             digest: make_etag.then(Sha256::default),
         }
     }

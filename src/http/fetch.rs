@@ -146,10 +146,12 @@ impl Fetch<'_> {
 
     /// Nothing will be stored: a failure hands the fetch on, anything else sets all free.
     fn refuse(&mut self, refusal: Refusal, arrived: &Arrived) {
-        let lead = self.turn.lead.take();
+        let (lead, lease) = (self.turn.lead.take(), self.turn.lease.take());
         if refusal == Refusal::Failed {
-            drop(lead);
             return;
+        }
+        if let Some(lease) = lease {
+            lease.refuse();
         }
         // Said of the resource, not of what this request asked or carried.
         let Ask {
@@ -202,7 +204,9 @@ impl Fetch<'_> {
         let length = content_length(&arrived.parts).or(exact);
         let relay = Relay::new(config.max_body);
         let is_stale = decided.storable.fresh_for.is_zero();
-        let plan = self.plan(&arrived, decided);
+        let mut plan = self.plan(&arrived, decided);
+        plan.lease = self.turn.lease.take();
+        let leased = plan.lease.is_some();
         let shown = ShownHead::of(&plan, length, self.turn.moment, relay.clone());
         let fill = Fill::new(body, relay, plan, length);
         let source = Source::new(fill);
@@ -214,8 +218,9 @@ impl Fetch<'_> {
                 lead.release();
             }
         }
-        // Whoever waits already is not to lose the fetch with the leader's client.
-        let drive = arrived.unmodified || lead.as_ref().is_some_and(Lead::is_followed);
+        // Whoever waits already, here or elsewhere, is not to lose the fetch with the leader's
+        // client, nor to wait for it.
+        let drive = arrived.unmodified || leased || lead.as_ref().is_some_and(Lead::is_followed);
         if let Some(lead) = lead {
             source.land(|| lead.publish(Shown::new(shown, source.clone())));
         }

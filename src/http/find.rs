@@ -16,7 +16,7 @@ use crate::observe::Event;
 use crate::policy::conditional::not_modified;
 use crate::policy::reuse::{Reuse, reuse};
 use crate::policy::status::{self, Exception, Fate, Forwarded};
-use crate::store::{Lookup, Moment, Tier};
+use crate::store::{Lease, Lookup, Moment, Tier};
 use crate::taint::Taint;
 use bytes::Buf;
 use http::header::AGE;
@@ -73,7 +73,7 @@ where
 }
 
 /// What a request came to before the handler.
-enum Step<B> {
+pub(super) enum Step<B> {
     Answer(Response<CacheBody<B>>),
     /// A stale answer; a newer one is to be fetched in the background.
     Stale(Response<CacheBody<B>>, Turn),
@@ -101,16 +101,25 @@ pub(super) struct Turn {
     pub(super) reason: Forwarded,
     /// Others wait for what comes of it.
     pub(super) lead: Option<Lead<Shown>>,
+    /// Others on other instances wait too.
+    pub(super) lease: Option<Lease>,
     /// What was found, valid and not fresh: it may be validated, or answer if the handler fails.
     pub(super) found: Option<Arc<Entry>>,
 }
 
+/// The field names by which this key's newest response varies.
+pub(super) fn known_vary(cache: &Inner, ask: &Ask) -> Vec<HeaderName> {
+    let record = cache.store.local.vary(&ask.key);
+    let newest = record.and_then(|record| record.vary.first().cloned());
+    newest.unwrap_or_default()
+}
+
 /// One request on its way to an answer.
-struct Way<'a> {
-    cache: &'a Arc<Inner>,
-    ask: &'a Ask,
+pub(super) struct Way<'a> {
+    pub(super) cache: &'a Arc<Inner>,
+    pub(super) ask: &'a Ask,
     /// When it waits for nobody any more.
-    give_up: Timestamp,
+    pub(super) give_up: Timestamp,
 }
 
 impl Way<'_> {
@@ -121,7 +130,7 @@ impl Way<'_> {
         B: Body<Data: Buf> + Send + 'static,
     {
         let mut lookup = self.look_up().await;
-        let mut vary = self.known_vary();
+        let mut vary = known_vary(self.cache, self.ask);
         for last in [false, true] {
             if let Some(step) = self.use_found(&lookup, &vary) {
                 return step;
@@ -138,7 +147,7 @@ impl Way<'_> {
             }
             match self.wait(&vary, &lookup.moment, reason).await {
                 Waited::Answer(response) => return Step::Answer(response),
-                Waited::Lead(lead) => return self.lead(&lookup, lead),
+                Waited::Lead(lead) => return self.lead(&lookup, lead).await,
                 Waited::Alone => return self.alone(&lookup),
                 Waited::Failed => return self.after_failure(&lookup).await,
                 _ if last => return self.alone(&lookup),
@@ -149,12 +158,22 @@ impl Way<'_> {
         self.alone(&lookup)
     }
 
-    fn fetch<B>(&self, lookup: &Lookup, lead: Option<Lead<Shown>>) -> Step<B> {
+    pub(super) fn fetch<B>(&self, lookup: &Lookup, lead: Option<Lead<Shown>>) -> Step<B> {
+        self.fetch_for_all(lookup, lead, None)
+    }
+
+    pub(super) fn fetch_for_all<B>(
+        &self,
+        lookup: &Lookup,
+        lead: Option<Lead<Shown>>,
+        lease: Option<Lease>,
+    ) -> Step<B> {
         self.cache.observer.count(Event::Miss);
         Step::Fetch(Turn {
             moment: lookup.moment,
             reason: self.reason(lookup),
             lead,
+            lease,
             found: self.found(lookup),
         })
     }
@@ -166,13 +185,16 @@ impl Way<'_> {
         shared.then(|| entry.clone())
     }
 
-    fn lead<B>(&self, lookup: &Lookup, lead: Lead<Shown>) -> Step<B> {
+    async fn lead<B>(&self, lookup: &Lookup, lead: Lead<Shown>) -> Step<B>
+    where
+        B: Body<Data: Buf> + Send + 'static,
+    {
         match self.recheck(&lookup.moment) {
             Some(response) => {
                 lead.release();
                 Step::Answer(response)
             }
-            None => self.fetch(lookup, Some(lead)),
+            None => self.lead_everywhere(lookup, lead).await,
         }
     }
 
@@ -221,7 +243,7 @@ impl Way<'_> {
         Some(response)
     }
 
-    async fn look_up(&self) -> Lookup {
+    pub(super) async fn look_up(&self) -> Lookup {
         let Ask { key, headers, .. } = self.ask;
         if self.ask.guarded && !self.is_public() {
             return Lookup::nothing(self.cache.store.now_here());
@@ -238,7 +260,7 @@ impl Way<'_> {
     }
 
     /// A fresh entry answers; so does a stale one while it is fetched anew.
-    fn use_found<B>(&self, lookup: &Lookup, vary: &[HeaderName]) -> Option<Step<B>> {
+    pub(super) fn use_found<B>(&self, lookup: &Lookup, vary: &[HeaderName]) -> Option<Step<B>> {
         let (entry, tier) = lookup.found.as_ref()?;
         let now = self.cache.clock.now();
         match reuse(&entry.facts(), &self.ask.demand, self.ask.guarded, now) {
@@ -305,6 +327,7 @@ impl Way<'_> {
             moment: lookup.moment,
             reason: self.reason(lookup),
             lead: Some(lead),
+            lease: None,
             found: self.found(lookup),
         }
     }
@@ -343,21 +366,13 @@ impl Way<'_> {
         shareable && !head && !ranged && !demand.no_store && !marked()
     }
 
-    /// The field names by which this key's newest response varies.
-    fn known_vary(&self) -> Vec<HeaderName> {
-        let record = self.cache.store.local.vary(&self.ask.key);
-        let newest = record.and_then(|record| record.vary.first().cloned());
-        newest.unwrap_or_default()
-    }
-
     async fn wait<B>(&self, vary: &[HeaderName], moment: &Moment, reason: Forwarded) -> Waited<B> {
         let mut follow = match self.join(vary) {
             Joined::Lead(lead) => return Waited::Lead(lead),
             Joined::Alone => return Waited::Alone,
             Joined::Follow(follow) => follow,
         };
-        let left = Duration::from_millis(self.give_up.since(self.cache.clock.now()));
-        match tokio::time::timeout(left, &mut follow).await {
+        match tokio::time::timeout(self.time_left(), &mut follow).await {
             Ok(Outcome::Lead(lead)) => Waited::Lead(lead),
             Ok(Outcome::Alone) => Waited::Alone,
             Ok(Outcome::Failed) => Waited::Failed,
@@ -373,6 +388,11 @@ impl Way<'_> {
                 Waited::Alone
             }
         }
+    }
+
+    /// For how long it may still wait for others.
+    pub(super) fn time_left(&self) -> Duration {
+        Duration::from_millis(self.give_up.since(self.cache.clock.now()))
     }
 
     /// What somebody has stored since the lookup.

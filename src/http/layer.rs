@@ -17,9 +17,9 @@ type BypassFn = dyn Fn(&RequestView<'_>) -> bool + Send + Sync;
 ///
 /// Several layers of one cache may be nested. The outermost stores; an inner one that has
 /// only [`ttl`](Self::ttl), [`override_ttl`](Self::override_ttl), [`class`](Self::class) or
-/// stale windows or tags hands these outward. An inner one with [`key`](Self::key), [`bypass`](Self::bypass) or
-/// [`credentials`](Self::credentials) of its own caches by itself, and the outer does not
-/// store what passes it.
+/// stale windows or tags hands these outward. An inner one with [`key`](Self::key), [`bypass`](Self::bypass),
+/// [`credentials`](Self::credentials) or [`lease`](Self::lease) of its own caches by itself, and
+/// the outer does not store what passes it.
 #[derive(Clone)]
 pub struct CacheLayer {
     pub(super) shared: Arc<Shared>,
@@ -32,6 +32,7 @@ pub(super) struct Shared {
     pub(super) key: KeyRules,
     pub(super) credentials: Option<Credentials>,
     pub(super) bypass: Option<Arc<BypassFn>>,
+    pub(super) lease: Option<Duration>,
     /// Has rules that count before the handler runs.
     pub(super) own: bool,
 }
@@ -64,6 +65,7 @@ impl CacheLayer {
                 key,
                 credentials: None,
                 bypass: None,
+                lease: None,
                 own: false,
             }),
         }
@@ -152,6 +154,17 @@ impl CacheLayer {
     pub fn bypass(self, f: impl Fn(&RequestView<'_>) -> bool + Send + Sync + 'static) -> Self {
         self.with(|shared| {
             shared.bypass = Some(Arc::new(f));
+            shared.own = true;
+        })
+    }
+
+    /// Whether one instance fetches for all, as
+    /// [`CacheConfigBuilder::lease`](crate::CacheConfigBuilder::lease) says, in place of the
+    /// cache's rule. Zero: each for itself.
+    #[must_use]
+    pub fn lease(self, time: Duration) -> Self {
+        self.with(|shared| {
+            shared.lease = Some(time);
             shared.own = true;
         })
     }

@@ -3,6 +3,7 @@
 mod ask;
 mod body;
 mod decide;
+mod everywhere;
 mod fetch;
 mod fill;
 mod find;

@@ -7,6 +7,7 @@ use crate::flight::Landing;
 use crate::http::Shown;
 use crate::key::RequestKey;
 use crate::stamp::Scope;
+use crate::store::Lease;
 use crate::taint::Taint;
 use bytes::Bytes;
 use http::header::{DATE, ETAG};
@@ -37,6 +38,8 @@ pub(crate) struct Plan {
     pub(super) limit: u64,
     /// Keeps the flight open until the entry is stored, or will not be.
     pub(super) landing: Option<Landing<Shown>>,
+    /// Given back when the entry is in Redis, or will not be.
+    pub(super) lease: Option<Lease>,
     /// For the `ETag`, where one is to be made.
     pub(super) digest: Option<Sha256>,
 }
@@ -56,6 +59,9 @@ impl Plan {
 
     /// The body is not worth waiting for.
     pub(super) fn abandon(self) {
+        if let Some(lease) = self.lease {
+            lease.refuse();
+        }
         self.cache.marks.set(self.place, self.cache.clock.now());
     }
 
@@ -64,12 +70,12 @@ impl Plan {
         if !self.may_be_stored() {
             return None;
         }
-        let now = self.cache.clock.now();
         let entry = self.seal(frames).map(Arc::new);
         if let Some(entry) = &entry {
             self.cache.marks.clear(self.place);
             let store = &self.cache.store;
-            store.insert(&self.key, entry.clone(), &self.vary, now);
+            let lease = self.lease.take();
+            store.insert(&self.key, entry.clone(), &self.vary, lease);
         }
         // Only now: who comes after the flight finds the entry.
         drop(self.landing.take());

@@ -43,6 +43,7 @@ impl<'a> Posted<'a> {
                 moment,
                 reason: Forwarded::Method,
                 lead: None,
+                lease: None,
                 found: None,
             },
             background: false,

@@ -1,6 +1,7 @@
 //! Fetching anew in the background what was answered stale (RFC 5861 §3).
 
 use super::ask::Ask;
+use super::everywhere;
 use super::fetch::Fetch;
 use super::find::Turn;
 use super::layer::Shared;
@@ -62,11 +63,18 @@ pub(super) async fn refresh<S, ReqB, ResB>(
     handler: S,
     request: Request<ReqB>,
     ask: Ask,
-    turn: Turn,
+    mut turn: Turn,
 ) where
     S: Service<Request<ReqB>, Response = Response<ResB>, Error: Send>,
     ResB: Body<Data: Buf> + Send + 'static,
 {
+    if !everywhere::refreshes(&shared.cache.inner, &ask, &mut turn).await {
+        // It will be found by the next lookup.
+        if let Some(lead) = turn.lead.take() {
+            lead.release();
+        }
+        return;
+    }
     let fetch = Fetch {
         shared: &shared,
         ask: &ask,

@@ -10,6 +10,7 @@ use crate::policy::freshen::freshen;
 use crate::policy::status::Exception;
 use crate::policy::validation::{Asked, Headed, ask, drop_conditions, headed, selects};
 use crate::stamp::Order;
+use crate::store::Lease;
 use http::header::ETAG;
 use http::{HeaderMap, Response, StatusCode};
 use std::sync::Arc;
@@ -39,7 +40,8 @@ impl Fetch<'_> {
         let stored = of_handler(entry);
         let selected = selects(&stored, &arrived.parts.headers, asked, arrived.now);
         self.take_over(&mut arrived, entry, selected.then_some(&stored));
-        let (renewed, kept) = self.seal_again(&arrived, entry, selected);
+        let lease = self.turn.lease.take();
+        let (renewed, kept) = self.seal_again(&arrived, entry, selected, lease);
         if !kept {
             self.cache().store.local.remove(&self.ask.key, entry);
         }
@@ -72,6 +74,7 @@ impl Fetch<'_> {
         arrived: &Arrived,
         entry: &Entry,
         selected: bool,
+        lease: Option<Lease>,
     ) -> (Option<Arc<Entry>>, bool) {
         let decided = self.judge(arrived).ok().filter(|_| selected);
         let keep = decided.is_some() && !self.ask.demand.no_store;
@@ -79,6 +82,7 @@ impl Fetch<'_> {
         let scopes = plan.scopes.iter().chain(&entry.scopes).copied();
         plan.scopes = scopes.collect();
         plan.variant = entry.variant.to_vec();
+        plan.lease = lease;
         plan.see(&entry.body);
         let frames = [entry.body.clone()];
         match keep && plan.may_be_stored() {
@@ -103,7 +107,7 @@ impl Fetch<'_> {
                     ..*arrived
                 };
                 self.take_over(&mut update, entry, Some(&stored));
-                let _ = self.seal_again(&update, entry, true);
+                let _ = self.seal_again(&update, entry, true, None);
             }
             Headed::Outdates => {
                 let [exact, _] = uri_scopes(&self.ask.key);

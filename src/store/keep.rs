@@ -1,8 +1,7 @@
 //! How something gets into the tiers, and out of them by its name.
 
-use super::redis::Write;
+use super::redis::{Lease, Write};
 use super::{Store, value_key};
-use crate::clock::Timestamp;
 use crate::entry::{Draft, Entry, Kind, seal, vary_record};
 use crate::error::Fault;
 use crate::key::{Names, RequestKey};
@@ -18,15 +17,16 @@ const MAX_VARY_SETS: usize = 4;
 const VARY_TTL: Duration = Duration::from_hours(24);
 
 impl Store {
-    /// Stores an entry in both tiers. The local one at once; Redis behind its queue.
+    /// Stores an entry in both tiers. The local one at once; Redis behind its queue, and `lease` is
+    /// given back when it is there, or will not be.
     pub(crate) fn insert(
         &self,
         key: &RequestKey<'_>,
         entry: Arc<Entry>,
         vary: &[HeaderName],
-        now: Timestamp,
+        lease: Option<Lease>,
     ) {
-        let ttl = Duration::from_millis(entry.meta.stale_until.since(now));
+        let ttl = Duration::from_millis(entry.meta.stale_until.since(self.clock.now()));
         // Late: what a purge covers must not push out what was fetched after it.
         if !self.valid_locally(&entry) || self.local.has_newer(key, &entry) {
             return;
@@ -44,7 +44,7 @@ impl Store {
             self.local.remove(key, &entry);
         } else if let (Some(remote), Some(names)) = (remote, names) {
             let name = self.name_of(&names, key, &entry);
-            remote.write(Write::new(name, entry, ttl));
+            remote.write(Write::new(name, entry, ttl).with_lease(lease));
         } else {
             self.observer.count(Event::Stored);
         }

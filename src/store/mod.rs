@@ -9,6 +9,7 @@ mod asked;
 mod fallback;
 mod judge;
 mod keep;
+mod lease;
 mod local;
 mod moment;
 #[cfg(feature = "redis")]
@@ -22,7 +23,7 @@ use asked::Asked;
 pub(crate) use local::{Found, Local};
 use moment::Known;
 pub(crate) use moment::Moment;
-pub(crate) use redis::{Applied, Parts, Remote};
+pub(crate) use redis::{Applied, Ended, Lease, Parts, Remote, Taken};
 use redis::{Get, Read};
 pub(crate) use subject::Covered;
 

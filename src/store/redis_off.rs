@@ -49,11 +49,44 @@ pub(crate) enum Applied {
     Queued,
 }
 
+/// Nobody has one: there are no other instances.
+pub(crate) enum Lease {}
+
+impl Lease {
+    pub(crate) fn refuse(self) {
+        match self {}
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    Over,
+    Refused,
+}
+
+pub(crate) enum Taken {
+    Lease(Lease),
+    Changed(Lease),
+    Held(Wait),
+}
+
+pub(crate) enum Wait {}
+
+impl Wait {
+    pub(crate) async fn end(self, _: Duration) -> Option<Ended> {
+        match self {}
+    }
+}
+
 pub(crate) struct Write;
 
 impl Write {
     pub(crate) fn new(_: String, _: Arc<Entry>, _: Duration) -> Self {
         Self
+    }
+
+    pub(crate) fn with_lease(self, _: Option<Lease>) -> Self {
+        self
     }
 }
 
@@ -112,6 +145,10 @@ impl Remote {
     }
 
     pub(crate) async fn judge(&self, _: &Read, _: Subject<'_>) -> Result<Verdict, Fault> {
+        match *self {}
+    }
+
+    pub(crate) async fn lease(&self, _: &str, _: Duration, _: &[u8]) -> Result<Taken, Fault> {
         match *self {}
     }
 

@@ -97,8 +97,9 @@ impl Control {
         let shared = self.inbox.shared.clone();
         let subscribed = self.connection.subscribe(&shared.channel).await;
         subscribed.map_err(|error| super::service::fault(&error))?;
-        // A server that refuses it keeps events of others away, and no purges.
+        // A server that refuses it keeps events and leases of others away, and no purges.
         let _ = self.connection.subscribe(&shared.events.channel).await;
+        let _ = self.connection.subscribe(&shared.leases.channel).await;
         let mut pipe = Pipeline::with_capacity(1);
         pipe.cmd("CLIENT")
             .arg(&["TRACKING", "ON", "BCAST", "PREFIX"])
@@ -197,6 +198,10 @@ impl Inbox {
                 let payload = push.data.get(1).cloned().and_then(bytes_of);
                 if self.shared.events.is_channel(push.data.first()) {
                     self.shared.events.hear(payload.unwrap_or_default());
+                    return;
+                }
+                if self.shared.leases.is_channel(push.data.first()) {
+                    self.shared.leases.hear(&payload.unwrap_or_default());
                     return;
                 }
                 match payload.as_deref().and_then(Pushed::read) {

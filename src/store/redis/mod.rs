@@ -8,6 +8,7 @@ mod control;
 mod events;
 mod header;
 mod keeper;
+mod lease;
 mod manager;
 mod purger;
 mod reply;
@@ -31,6 +32,7 @@ use ::redis::{Pipeline, Value};
 use bytes::Bytes;
 use events::Events;
 use header::Record;
+use lease::Leases;
 use manager::Manager;
 use purger::Purger;
 use reply::{bytes_of, listed, stamp_of};
@@ -45,6 +47,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use writer::Writer;
 
+pub(crate) use lease::{Ended, Lease, Taken};
 pub(crate) use purger::Applied;
 pub(crate) use writer::Write;
 
@@ -70,6 +73,7 @@ struct Shared {
     /// The key of the list of purges by pattern.
     patterns: String,
     events: Events,
+    leases: Leases,
     purges: Arc<Purges>,
     /// The highest clock seen.
     seen: AtomicU64,
@@ -148,6 +152,7 @@ impl Remote {
                 channel: parts.namespace.name(&format!("{{c}}:purges@{}", redis.db)),
                 patterns: parts.namespace.name("{c}:patterns"),
                 events: Events::new(parts.namespace.name(&format!("{{c}}:events@{}", redis.db))),
+                leases: Leases::new(parts.namespace.name(&format!("{{c}}:leases@{}", redis.db))),
                 purges: parts.purges,
                 seen: AtomicU64::new(0),
                 contact: AtomicU64::new(0),
@@ -383,6 +388,16 @@ async fn run(running: Arc<Running>, task: Pin<Box<dyn Future<Output = ()> + Send
 /// The wire form of `entry` under `name`, to be kept for `ttl`.
 impl Write {
     pub(crate) fn new(name: String, entry: Arc<Entry>, ttl: Duration) -> Self {
-        Self { name, entry, ttl }
+        Self {
+            name,
+            entry,
+            ttl,
+            lease: None,
+        }
+    }
+
+    /// With a lease to be given back when it is written, or will not be.
+    pub(crate) fn with_lease(self, lease: Option<Lease>) -> Self {
+        Self { lease, ..self }
     }
 }

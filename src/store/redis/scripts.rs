@@ -155,6 +155,16 @@ end
 return 0
 ";
 
+/// Gives back a lease that still bears its token, and tells who waits for its end.
+const RELEASE: &str = r"
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then
+  return 0
+end
+redis.call('DEL', KEYS[1])
+redis.pcall('PUBLISH', ARGV[2], ARGV[3])
+return 1
+";
+
 /// The format cell: 2 for this layout in the upper half, the number of cells in the lower.
 pub(super) fn cells_of(format: u64) -> Option<usize> {
     let cells = usize::try_from(format & 0xffff_ffff).ok()?;
@@ -184,6 +194,7 @@ pub(super) struct Scripts {
     store: Code,
     purge: Code,
     unlink: Code,
+    release: Code,
 }
 
 /// What a purge writes, and where it is told.
@@ -211,6 +222,7 @@ impl Scripts {
             store: code(STORE),
             purge: code(PURGE),
             unlink: code(UNLINK),
+            release: code(RELEASE),
         }
     }
 
@@ -229,6 +241,21 @@ impl Scripts {
             code: &self.unlink,
             keys: vec![key],
             args: vec![stamp.to_be_bytes().to_vec()],
+        }
+    }
+
+    /// Gives a lease back, and says so.
+    pub(super) fn release<'a>(
+        &'a self,
+        lease: &'a [u8],
+        token: &[u8],
+        channel: &str,
+        told: Vec<u8>,
+    ) -> Invocation<'a> {
+        Invocation {
+            code: &self.release,
+            keys: vec![lease],
+            args: vec![token.to_vec(), channel.as_bytes().to_vec(), told],
         }
     }
 

@@ -1,6 +1,8 @@
-//! Writes to Redis, behind a bounded queue: no request waits for one.
+//! Writes to Redis, behind a bounded queue: no request waits for one. Leases are given back the
+//! same way.
 
 use super::Shared;
+use super::lease::{Lease, Release};
 use crate::entry::Entry;
 use crate::error::Fault;
 use crate::observe::{Event, Observer};
@@ -16,11 +18,27 @@ use tokio::task::JoinSet;
 const AT_ONCE: usize = 8;
 
 /// One envelope to be stored.
-#[derive(Debug)]
 pub(crate) struct Write {
     pub(super) name: String,
     pub(super) entry: Arc<Entry>,
     pub(super) ttl: Duration,
+    /// Given back once it is written.
+    pub(super) lease: Option<Lease>,
+}
+
+/// What is to be done, one after the other.
+enum Job {
+    Write(Write),
+    Release(Release),
+}
+
+impl Job {
+    fn len(&self) -> usize {
+        match self {
+            Self::Write(write) => write.entry.wire().len(),
+            Self::Release(_) => 0,
+        }
+    }
 }
 
 pub(super) struct Writer {
@@ -34,7 +52,7 @@ pub(super) struct Writer {
 
 #[derive(Default)]
 struct Queue {
-    writes: VecDeque<Write>,
+    jobs: VecDeque<Job>,
     bytes: usize,
 }
 
@@ -52,20 +70,31 @@ impl Writer {
     /// Queues a write, whose entry is marked as queued already, or drops it: until it is
     /// written this process serves it, and a dropped one is a miss.
     pub(super) fn push(&self, write: Write, observer: &Observer) {
-        let len = write.entry.wire().len();
+        if let Err(Job::Write(write)) = self.queue(Job::Write(write)) {
+            write.entry.set_queued(false);
+            observer.count(Event::WriteDropped);
+        }
+    }
+
+    /// Queues a lease to be given back; where there is no room its time will end it.
+    pub(super) fn release(&self, release: Release) {
+        let _ = self.queue(Job::Release(release));
+    }
+
+    fn queue(&self, job: Job) -> Result<(), Job> {
         {
             let mut queue = lock(&self.queue);
-            if queue.writes.len() >= self.entries || queue.bytes + len > self.bytes {
-                write.entry.set_queued(false);
-                observer.count(Event::WriteDropped);
-                return;
+            let len = job.len();
+            if queue.jobs.len() >= self.entries || queue.bytes + len > self.bytes {
+                return Err(job);
             }
             // Before the task can finish it.
             self.open.send_modify(|open| *open += 1);
             queue.bytes += len;
-            queue.writes.push_back(write);
+            queue.jobs.push_back(job);
         }
         self.arrived.notify_one();
+        Ok(())
     }
 
     /// Writes queued or on their way.
@@ -78,23 +107,27 @@ impl Writer {
         let _ = self.open.subscribe().wait_for(|open| *open == 0).await;
     }
 
-    fn pop(&self) -> Option<Write> {
+    fn pop(&self) -> Option<Job> {
         let mut queue = lock(&self.queue);
-        let write = queue.writes.pop_front()?;
-        queue.bytes -= write.entry.wire().len();
-        Some(write)
+        let job = queue.jobs.pop_front()?;
+        queue.bytes -= job.len();
+        Some(job)
     }
 }
 
-/// A write on its way: counted as done however it ends.
+/// A job on its way: counted as done however it ends.
 struct Open {
     shared: Arc<Shared>,
-    write: Write,
+    job: Job,
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
-        self.write.entry.set_queued(false);
+        if let Job::Write(write) = &mut self.job {
+            write.entry.set_queued(false);
+            // Queued before this is done, so that who waits for the queue waits for it too.
+            drop(write.lease.take());
+        }
         self.shared.writer.open.send_modify(|open| *open -= 1);
     }
 }
@@ -108,23 +141,30 @@ pub(super) async fn run(shared: Arc<Shared>) {
         }
         while under_way.try_join_next().is_some() {}
         match shared.writer.pop() {
-            Some(write) => {
+            Some(job) => {
                 let open = Open {
                     shared: shared.clone(),
-                    write,
+                    job,
                 };
-                under_way.spawn(store(open));
+                under_way.spawn(work(open));
             }
             None => shared.writer.arrived.notified().await,
         }
     }
 }
 
-async fn store(open: Open) {
+async fn work(open: Open) {
     let shared = &open.shared;
-    match shared.store(&open.write).await {
-        Ok(()) => shared.observer.count(Event::Stored),
-        Err(Fault::LeftAlone) => shared.observer.count(Event::WriteDropped),
-        Err(fault) => shared.observer.fault("store", fault),
+    match &open.job {
+        Job::Write(write) => match shared.store(write).await {
+            Ok(()) => shared.observer.count(Event::Stored),
+            Err(Fault::LeftAlone) => shared.observer.count(Event::WriteDropped),
+            Err(fault) => shared.observer.fault("store", fault),
+        },
+        Job::Release(release) => {
+            if let Err(fault) = shared.release(release).await {
+                shared.observer.fault("release", fault);
+            }
+        }
     }
 }
