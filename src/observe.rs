@@ -24,13 +24,19 @@ pub(crate) enum Event {
     Stored,
     Coalesced,
     Purge,
+    /// The record of purges was read whole.
+    RecordRead,
+    /// Too many purges waited, or patterns were refused: everything was purged in their place.
+    PurgeWidened,
+    /// A response whose tags are too many, or too long.
+    TagsRefused,
     WriteDropped,
     /// A purged entry whose memory in Redis was given back.
     Swept,
     Fault,
 }
 
-const EVENTS: usize = 13;
+const EVENTS: usize = 16;
 
 /// Counts events, each on a cache line of its own; keeps what went wrong last, and since when
 /// Redis is used or left alone.

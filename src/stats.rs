@@ -75,6 +75,8 @@ pub struct Stats {
     pub queued_writes: usize,
     /// Scopes of purges that Redis has not taken yet.
     pub queued_purges: usize,
+    /// Purges by pattern that are kept: at most 128.
+    pub patterns: usize,
     /// Runs of handlers that may be shared, right now.
     pub fetches_under_way: usize,
     /// Stale entries that are being fetched anew in the background, right now.
@@ -99,6 +101,14 @@ pub struct Stats {
     pub stored: u64,
     /// Purges.
     pub purges: u64,
+    /// Times when so many purges waited for Redis, or it refused patterns, that everything was
+    /// purged in their place.
+    pub widened_purges: u64,
+    /// Times when the record of purges was read whole: when connecting, and after a purge that was
+    /// not heard of.
+    pub record_reads: u64,
+    /// Responses that were not stored because their tags are too many, or too long.
+    pub refused_tags: u64,
     /// Entries that found the write queue full, or Redis left alone.
     pub dropped_writes: u64,
     /// Purged entries whose memory in Redis this process gave back.
@@ -134,6 +144,7 @@ impl Stats {
             local_bytes,
             queued_writes: remote.map_or(0, Remote::queued),
             queued_purges: remote.map_or(0, Remote::queued_purges),
+            patterns: inner.store.patterns(),
             fetches_under_way: inner.flights.len(),
             refreshes_under_way: inner.refreshes.len(),
             local_hits: total(Event::LocalHit),
@@ -146,6 +157,9 @@ impl Stats {
             coalesced: total(Event::Coalesced),
             stored: total(Event::Stored),
             purges: total(Event::Purge),
+            widened_purges: total(Event::PurgeWidened),
+            record_reads: total(Event::RecordRead),
+            refused_tags: total(Event::TagsRefused),
             dropped_writes: total(Event::WriteDropped),
             swept: total(Event::Swept),
             faults: total(Event::Fault),

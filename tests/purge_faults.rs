@@ -9,6 +9,7 @@ mod support;
 
 use axum::Router;
 use axum::routing::get;
+use futures_util::FutureExt;
 use neuralblitz_cache::{
     BreakerState, CacheConfig, CacheConfigBuilder, CacheLayer, KeyRules, Purge, Purged, RedisConfig,
 };
@@ -99,6 +100,29 @@ async fn a_list_that_is_no_list_holds_no_purge_up() {
         let tag = a.cache.purge(Purge::tags(["a"]).soft()).await;
         assert_eq!(tag.expect("a tag"), Purged::Applied);
     }
+}
+
+#[tokio::test]
+async fn of_more_purges_than_can_wait_all_is_purged_and_counted() {
+    const MOST: usize = 4096;
+    let redis = Redis::start().await;
+    let (a, b) = (app(redis.config()), app(redis.config()));
+    stored(&a, "/x").await;
+    assert!(b.get("/x").await.is_hit());
+    redis.stop();
+    for n in 0..MOST + 2 {
+        let uri = format!("/other/{n}");
+        // It is queued before anything is waited for.
+        let waits = a.cache.purge_uri(&uri).now_or_never();
+        assert!(waits.is_none());
+    }
+    assert_eq!(a.cache.stats().widened_purges, 1);
+    redis.go_on();
+    until("all are applied", async || {
+        a.cache.stats().queued_purges == 0
+    })
+    .await;
+    assert!(!b.get("/x").await.is_hit());
 }
 
 #[tokio::test]

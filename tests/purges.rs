@@ -196,6 +196,7 @@ async fn a_response_with_more_tags_than_can_be_purged_is_not_stored() {
     for _ in 0..2 {
         assert_eq!(fwd(&app.get("/x").await), ("uri-miss".into(), false));
     }
+    assert_eq!(app.cache.stats().refused_tags, 2);
 }
 
 /// Stale within a minute past its lifetime, softly purged or not.
@@ -267,6 +268,7 @@ async fn more_patterns_than_are_kept_purge_too_much_and_never_too_little() {
         for n in 0..200 {
             purged(&setup.a, Purge::prefix(format!("/{n}/"))).await;
         }
+        assert_eq!(setup.a.cache.stats().patterns, 128);
         until("it is gone", async || {
             let answer = setup.b.get("/gone").await;
             answer.text() != "run 1"

@@ -9,6 +9,7 @@ use crate::config::{API_RESPONSE, Stale};
 use crate::entry::{Meta, StaleWindows};
 use crate::fences::Fence;
 use crate::key::{class_scope, prefix_scope, tag_scope, uri_scopes, variant_bytes};
+use crate::observe::Event;
 use crate::policy::reuse::is_failure;
 use crate::policy::storable::{Head, Refusal, Storable, storable, strip_hop_by_hop};
 use crate::policy::ttl::Ttls;
@@ -78,6 +79,7 @@ impl Fetch<'_> {
         let storable = storable(&head, &self.ttls(parts, hints))?;
         let Some(tags) = hints.tagging.of(parts) else {
             let path = &*self.ask.key.path;
+            self.cache().observer.count(Event::TagsRefused);
             tracing::warn!(path, "not stored: too many tags, or one too long");
             return Err(Refusal::Forbidden);
         };

@@ -137,6 +137,13 @@ impl Purges {
         now < self.trusted_until.load(Ordering::Acquire)
     }
 
+    /// Purges by pattern that are kept here: own ones, or those in the copy of the record.
+    pub(crate) fn patterns(&self) -> usize {
+        let mirror = self.mirror.load();
+        let mirrored = mirror.as_ref().map_or(0, |table| table.patterns());
+        self.own.patterns().max(mirrored)
+    }
+
     /// Judges by the purges of this process.
     pub(crate) fn judge_own(&self, subject: Subject<'_>) -> Verdict {
         self.own.judge(subject)

@@ -178,6 +178,11 @@ impl Table {
         *self.bans.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(bans);
     }
 
+    /// Purges by pattern that are kept.
+    pub(crate) fn patterns(&self) -> usize {
+        self.bans().len()
+    }
+
     fn bans(&self) -> Arc<Vec<Ban>> {
         let bans = self.bans.read().unwrap_or_else(PoisonError::into_inner);
         bans.clone()

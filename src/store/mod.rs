@@ -104,6 +104,11 @@ impl Store {
         seen.max(self.purges.own_clock())
     }
 
+    /// Purges by pattern that are kept.
+    pub(crate) fn patterns(&self) -> usize {
+        self.purges.patterns()
+    }
+
     /// What the local tier may answer without asking anybody: without Redis, while purges are
     /// heard of, or while Redis is left alone.
     #[inline]

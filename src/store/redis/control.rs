@@ -13,6 +13,7 @@ use super::{Record, Shared, header};
 use crate::clock::millis;
 use crate::error::Fault;
 use crate::fences::Fence;
+use crate::observe::Event;
 use crate::stamp::{Pushed, Scope, Table};
 use crate::sync::lock;
 use ::redis::aio::MultiplexedConnection;
@@ -148,6 +149,7 @@ impl Control {
                 shared.purges.forget();
                 continue;
             }
+            shared.observer.count(Event::RecordRead);
             if self.inbox.go_live(table) {
                 return Ok(());
             }

@@ -137,7 +137,7 @@ impl Remote {
         let redis = parts.config.redis.as_ref()?;
         let woken = Arc::new(Notify::new());
         let slots = Arc::new(Slots::new(redis, woken.clone()));
-        let purger = Arc::new(Purger::default());
+        let purger = Arc::new(Purger::new(parts.observer.clone()));
         let circuit = circuit(parts.config, (woken, purger.clone()), &parts.observer);
         let (timeout, config) = (redis.socket_timeout, parts.config);
         Some(Self {

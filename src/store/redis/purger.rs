@@ -4,6 +4,7 @@
 use super::Shared;
 use super::back_off::BackOff;
 use crate::error::Fault;
+use crate::observe::{Event, Observer};
 use crate::stamp::{Order, Scope, Stamp, Subject, Verdict};
 use crate::sync::lock;
 use std::sync::{Arc, Mutex};
@@ -31,8 +32,8 @@ pub(crate) enum Applied {
     Queued,
 }
 
-#[derive(Default)]
 pub(super) struct Purger {
+    observer: Arc<Observer>,
     queue: Mutex<Queue>,
     arrived: Notify,
     open: watch::Sender<usize>,
@@ -55,6 +56,15 @@ struct Waiting {
 }
 
 impl Purger {
+    pub(super) fn new(observer: Arc<Observer>) -> Self {
+        Self {
+            observer,
+            queue: Mutex::default(),
+            arrived: Notify::new(),
+            open: watch::Sender::default(),
+        }
+    }
+
     /// Queues at once; what is returned only waits.
     pub(super) fn purge(
         &self,
@@ -66,7 +76,9 @@ impl Purger {
             let mut queue = lock(&self.queue);
             queue.past = queue.past.max(past);
             let waiting = queue.of(order.soft);
-            waiting.add(order);
+            if waiting.add(order) {
+                self.observer.count(Event::PurgeWidened);
+            }
             waiting.callers.push(tell);
             self.open.send_replace(queue.len());
         }
@@ -127,6 +139,7 @@ impl Purger {
     fn widen(&self) {
         let order = &mut lock(&self.queue).under_way;
         if !order.patterns.is_empty() {
+            self.observer.count(Event::PurgeWidened);
             order.patterns.clear();
             order.scopes = vec![Scope::Everything];
         }
@@ -136,7 +149,9 @@ impl Purger {
     fn again(&self) {
         let mut queue = lock(&self.queue);
         let under_way = std::mem::take(&mut queue.under_way);
-        queue.of(under_way.soft).add(&under_way);
+        if queue.of(under_way.soft).add(&under_way) {
+            self.observer.count(Event::PurgeWidened);
+        }
         self.open.send_replace(queue.len());
     }
 }
@@ -166,7 +181,8 @@ impl Queue {
 }
 
 impl Waiting {
-    fn add(&mut self, new: &Order) {
+    /// Whether everything took the place of too many.
+    fn add(&mut self, new: &Order) -> bool {
         let order = &mut self.order;
         order.soft = new.soft;
         let (scopes, patterns) = (
@@ -176,7 +192,7 @@ impl Waiting {
         if scopes > MAX_SCOPES || patterns > MAX_PATTERNS {
             order.scopes = vec![Scope::Everything];
             order.patterns.clear();
-            return;
+            return true;
         }
         for scope in &new.scopes {
             if !order.scopes.contains(scope) {
@@ -188,6 +204,7 @@ impl Waiting {
                 order.patterns.push(pattern.clone());
             }
         }
+        false
     }
 }
 
