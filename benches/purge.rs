@@ -7,6 +7,7 @@
 //!   on a connection of its own is what the round trip costs.
 //! - seen: one instance purges a URI, another one with a near tier is asked until it answers anew;
 //!   from the return of the purge, and from its call.
+//! - hits: what a hit costs in process, with a near tier and confirmed by Redis.
 //! - sweep: what a plain GET of another client takes while the purged entries are deleted.
 //! - shared cells: how many entries are lost to purges of others.
 
@@ -51,6 +52,7 @@ async fn main() {
     let entries = argument("--entries", 100_000);
     cost(entries).await;
     seen().await;
+    hits().await;
     sweep(entries).await;
     for cells in [1 << 12, 1 << 16] {
         shared_cells(cells).await;
@@ -181,6 +183,38 @@ async fn seen() {
     for (from, times) in [("call", &mut from_call), ("return", &mut from_return)] {
         let (p50, p99) = (part(times, 50), part(times, 99));
         println!("| from its {from} | {p50:.1?} | {p99:.1?} |");
+    }
+    println!();
+}
+
+async fn hits() {
+    const MANY: u64 = 20_000;
+    let redis = Redis::start().expect("a redis-server");
+    println!("| a hit of 64 bytes, in process | p50 | p99 |");
+    println!("|---|---|---|");
+    for near in [true, false] {
+        let config = config(&redis).near_cache(near).build();
+        let instance = Arc::new(Instance::new(config.expect("usable")));
+        instance.fill("hit", 1).await;
+        let begun = Instant::now();
+        while !instance.cache.stats().coherent {
+            assert!(begun.elapsed() < LIMIT, "purges are not heard of");
+            tokio::task::yield_now().await;
+        }
+        instance.get("/hit/0?hit").await;
+        let before = instance.cache.stats();
+        let mut times = Vec::new();
+        for _ in 0..MANY {
+            let begun = Instant::now();
+            instance.get("/hit/0?hit").await;
+            times.push(begun.elapsed());
+        }
+        let after = instance.cache.stats();
+        let asked = after.redis_hits - before.redis_hits;
+        assert_eq!(asked, if near { 0 } else { MANY });
+        let (p50, p99) = (part(&mut times, 50), part(&mut times, 99));
+        let who = if near { "near" } else { "Redis" };
+        println!("| {who} | {p50:.1?} | {p99:.1?} |");
     }
     println!();
 }
