@@ -160,8 +160,7 @@ async fn held_while_it_runs(redis: &Redis, layer: CacheLayer, space: &str) -> us
     let handler = tower::service_fn(move |_: http::Request<axum::body::Body>| {
         let (told, url, space) = (told.clone(), url.clone(), space.clone());
         async move {
-            let client = redis::Client::open(url).expect("a client");
-            let mut connection = client.get_multiplexed_async_connection().await.expect("up");
+            let mut connection = support::redis::connect(&url).await;
             let keys: Vec<String> = redis::cmd("KEYS")
                 .arg(format!("{space}:lease:*"))
                 .query_async(&mut connection)
@@ -199,6 +198,61 @@ async fn an_instance_that_dies_costs_no_more_than_its_lease() {
     assert_eq!(b.get().await, "0");
     let took = began.elapsed();
     assert!(took >= LEASE && took < LEASE + MINUTE / 4, "{took:?}");
+}
+
+#[tokio::test]
+async fn who_may_not_listen_looks_again_from_time_to_time() {
+    let (redis, gate, never) = (
+        Redis::start().await,
+        Arc::<Notify>::default(),
+        Arc::default(),
+    );
+    let user = ["app", "on", ">pw", "~nb:*", "+@all", "resetchannels"];
+    let made: String = redis::cmd("ACL")
+        .arg("SETUSER")
+        .arg(&user)
+        .query_async(&mut redis.connection().await)
+        .await
+        .expect("made");
+    assert_eq!(made, "OK");
+    let deaf = format!("redis://app:pw@127.0.0.1:{}/0", redis.port);
+    let a = numbered(leased(&redis), &gate);
+    let b = numbered(leased(&redis).redis_url(&deaf), &never);
+    let [leading, mut waiting] = one_waits(&redis, &a, &b).await;
+    // More often than a lease that ends is asked for again.
+    pending_while(&mut waiting, asked_for(&redis, 6)).await;
+    gate.notify_one();
+    assert_eq!(leading.await, "0");
+    assert_eq!(waiting.await, "0");
+    assert_eq!(b.runs(), 0);
+}
+
+#[tokio::test]
+async fn who_was_cut_off_when_it_ended_looks_again_once_it_listens() {
+    let (redis, gate, never) = (
+        Redis::start().await,
+        Arc::<Notify>::default(),
+        Arc::default(),
+    );
+    let (a, b) = (
+        numbered(leased(&redis), &gate),
+        numbered(leased(&redis), &never),
+    );
+    b.cache.start();
+    until("it listens", async || b.cache.stats().coherent).await;
+    let [leading, mut waiting] = one_waits(&redis, &a, &b).await;
+    let cut: i64 = redis::cmd("CLIENT")
+        .arg(&["KILL", "TYPE", "pubsub"])
+        .query_async(&mut redis.connection().await)
+        .await
+        .expect("cut");
+    assert!(cut > 0);
+    gate.notify_one();
+    assert_eq!(leading.await, "0");
+    pending_while(&mut waiting, written(&a)).await;
+    let waited = tokio::time::timeout(MINUTE / 6, waiting).await;
+    assert_eq!(waited.expect("in time"), "0");
+    assert_eq!(b.runs(), 0);
 }
 
 #[tokio::test]

@@ -23,8 +23,8 @@ impl Way<'_> {
     where
         B: Body<Data: Buf> + Send + 'static,
     {
-        let mut later = None;
-        for _ in 0..TRIES {
+        let (mut later, mut ended) = (None, 0);
+        while ended < TRIES {
             let lookup = later.as_ref().unwrap_or(lookup);
             let lease = match take(self.cache, self.ask, lookup).await {
                 Some(Taken::Lease(lease)) => {
@@ -32,7 +32,11 @@ impl Way<'_> {
                 }
                 Some(Taken::Changed(lease)) => Some(lease),
                 Some(Taken::Held(wait)) => match wait.end(self.time_left()).await {
-                    Some(Ended::Over) => None,
+                    Some(Ended::Over) => {
+                        ended += 1;
+                        None
+                    }
+                    Some(Ended::Unknown) => None,
                     Some(Ended::Refused) | None => break,
                 },
                 None => break,

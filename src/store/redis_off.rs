@@ -62,6 +62,7 @@ impl Lease {
 pub(crate) enum Ended {
     Over,
     Refused,
+    Unknown,
 }
 
 pub(crate) enum Taken {

@@ -80,9 +80,7 @@ impl Redis {
     }
 
     pub async fn connection(&self) -> MultiplexedConnection {
-        let client = redis::Client::open(self.url()).expect("a client");
-        let connection = client.get_multiplexed_async_connection().await;
-        connection.expect("a connection")
+        connect(&self.url()).await
     }
 
     /// All keys of the server, sorted.
@@ -120,6 +118,17 @@ impl Redis {
         let limit = Duration::from_secs(10);
         tokio::time::timeout(limit, waiting).await.unwrap_or(false)
     }
+}
+
+/// A connection that a busy machine does not cut short.
+pub async fn connect(url: &str) -> MultiplexedConnection {
+    let limit = Duration::from_secs(10);
+    let config = redis::AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(limit))
+        .set_response_timeout(Some(limit));
+    let client = redis::Client::open(url).expect("a client");
+    let connection = client.get_multiplexed_async_connection_with_config(&config);
+    connection.await.expect("a connection")
 }
 
 impl Drop for Redis {

@@ -77,6 +77,7 @@ async fn listen(
     };
     control.subscribe().await?;
     control.read().await?;
+    shared.leases.wake();
     loop {
         control.beat().await?;
         back_off.reset();

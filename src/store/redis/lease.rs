@@ -18,6 +18,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::oneshot;
 
+/// How long who would not be told of the end waits before looking again.
+const UNTOLD: Duration = Duration::from_millis(100);
+
 /// How a lease ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ended {
@@ -25,6 +28,8 @@ pub(crate) enum Ended {
     Over,
     /// What was fetched may not be stored: there is nothing to wait for.
     Refused,
+    /// Nobody would tell: look again, it may go on.
+    Unknown,
 }
 
 /// What asking for a lease came to.
@@ -94,12 +99,16 @@ pub(crate) struct Wait {
 }
 
 impl Wait {
-    /// Until the lease has ended, if need be by its time; `None`: it takes longer than `limit`.
+    /// Until the lease has ended, if need be by its time; who would not be told waits but a little.
+    /// `None`: it takes longer than `limit`.
     pub(crate) async fn end(mut self, limit: Duration) -> Option<Ended> {
-        let within = self.left.min(limit);
-        match tokio::time::timeout(within, &mut self.told).await {
-            Ok(told) => Some(told.unwrap_or(Ended::Over)),
-            Err(_) => (self.left <= limit).then_some(Ended::Over),
+        let (left, ended) = match self.shared.hears() {
+            false if self.left > UNTOLD => (UNTOLD, Ended::Unknown),
+            _ => (self.left, Ended::Over),
+        };
+        match tokio::time::timeout(left.min(limit), &mut self.told).await {
+            Ok(told) => Some(told.unwrap_or(Ended::Unknown)),
+            Err(_) => (left <= limit).then_some(ended),
         }
     }
 }
@@ -143,6 +152,14 @@ impl Leases {
         for one in waiting {
             // Who has gone need not be told.
             let _ = one.send(ended);
+        }
+    }
+
+    /// Whoever waits looks again: what was told meanwhile is lost.
+    pub(super) fn wake(&self) {
+        let waiting = std::mem::take(&mut *lock(&self.waiting));
+        for one in waiting.into_values().flatten() {
+            let _ = one.send(Ended::Unknown);
         }
     }
 
@@ -227,11 +244,16 @@ impl Lease {
 }
 
 impl Shared {
+    /// Whether it would be told of the end of a lease right now.
+    fn hears(&self) -> bool {
+        self.purges.is_trusted(self.clock.now().0)
+    }
+
     /// Gives a lease back, if it is still ours, and tells who waits.
     pub(super) async fn release(&self, release: &Release) -> Result<(), Fault> {
         let how = match release.ended {
-            Ended::Over => b'o',
             Ended::Refused => b'r',
+            Ended::Over | Ended::Unknown => b'o',
         };
         let mut told = vec![how];
         told.extend_from_slice(release.name.as_bytes());
