@@ -27,6 +27,8 @@ pub enum Kind {
     /// Marked as given while a newer one is fetched, or in place of a failure.
     Stale,
     Fallback,
+    /// The same, marked as past its lifetime too.
+    StaleFallback,
     /// Of another request's run of the handler.
     Collapsed,
     /// Of a run of its own.
@@ -36,7 +38,9 @@ pub enum Kind {
 impl Kind {
     fn of(answer: &Answer, near: bool) -> Self {
         let status = answer.cache();
-        if status.contains("detail=fallback") {
+        if status.contains("ttl=-") && status.contains("detail=fallback") {
+            Self::StaleFallback
+        } else if status.contains("detail=fallback") {
             Self::Fallback
         } else if status.contains("detail=stale-") {
             Self::Stale
@@ -154,8 +158,8 @@ impl<'a> Watch<'a> {
         let Some(version) = self.version(answer, variant) else {
             return self.tell(&mut tally, (kind, Wrong::Foreign), answer);
         };
-        let lenient =
-            kind == Kind::Fallback || (!well && matches!(kind, Kind::Stale | Kind::Collapsed));
+        let fallback = matches!(kind, Kind::Fallback | Kind::StaleFallback);
+        let lenient = fallback || (!well && matches!(kind, Kind::Stale | Kind::Collapsed));
         let all = if lenient {
             self.expected.fallback
         } else {
@@ -194,8 +198,7 @@ impl<'a> Watch<'a> {
 }
 
 fn judge(kind: Kind, version: u64, own: &Floor, all: &Floor) -> Option<Wrong> {
-    // What stands in for Redis is not marked as stale beside that.
-    let marked = matches!(kind, Kind::Stale);
+    let marked = matches!(kind, Kind::Stale | Kind::StaleFallback);
     if version < own.hard {
         Some(Wrong::Own)
     } else if version < all.hard {
