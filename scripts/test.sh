@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Usage: scripts/test.sh [--long] [cargo test arguments...]
 #
-# Runs all tests against a real redis-server, then the doc tests.
+# Runs all tests against a real redis-server and a real prometheus, then the doc tests.
 # With cargo test arguments, only cargo test with these.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -15,7 +15,10 @@ fi
 
 REDIS_SERVER=$(scripts/redis.sh)
 export REDIS_SERVER
+PROMETHEUS=$(scripts/prometheus.sh)
+export PROMETHEUS
 echo "redis: $("$REDIS_SERVER" --version) ($REDIS_SERVER)"
+echo "prometheus: $PROMETHEUS"
 echo "size: $NB_TEST_SIZE"
 
 targets=(--lib --bins --tests --examples)

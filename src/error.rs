@@ -139,6 +139,33 @@ pub enum Fault {
     LeftAlone,
 }
 
+impl Fault {
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Disconnected,
+        Self::Timeout,
+        Self::Broken,
+        Self::Unready,
+        Self::Denied,
+        Self::Refused,
+        Self::Foreign,
+        Self::LeftAlone,
+    ];
+
+    /// In one word, for labels.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Disconnected => "disconnected",
+            Self::Timeout => "timeout",
+            Self::Broken => "broken",
+            Self::Unready => "unready",
+            Self::Denied => "denied",
+            Self::Refused => "refused",
+            Self::Foreign => "foreign",
+            Self::LeftAlone => "left-alone",
+        }
+    }
+}
+
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -31,12 +31,17 @@
 //! |---|---|---|
 //! | `redis` | yes | the shared tier |
 //! | `axum` | yes | the original path inside `nest`; without it a layer inside a nest sees the stripped one, and two nests with equal inner paths would share entries |
+//! | `metrics` | yes | what the cache counts, for Prometheus: `Cache::metrics`, `Cache::register_metrics` |
 //! | `testing` | | entry points for fuzzing; no part of the interface |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(
-    not(feature = "redis"),
-    allow(dead_code, unused_imports, reason = "only the shared tier uses it")
+    not(all(feature = "redis", feature = "metrics")),
+    allow(
+        dead_code,
+        unused_imports,
+        reason = "only the shared tier, or the metrics, use it"
+    )
 )]
 
 #[cfg(doctest)]
@@ -54,6 +59,8 @@ mod flight;
 pub mod guide;
 mod http;
 mod key;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod observe;
 mod policy;
 mod purge;
@@ -81,4 +88,4 @@ pub use purge::{
     Emitted, EventContext, EventError, EventErrorKind, EventFailure, EventFailureKind,
     EventOutcome, Purge, Purged,
 };
-pub use stats::{BreakerState, Mode, Stats};
+pub use stats::{BreakerState, HitRate, Mode, Stats};

@@ -1,13 +1,14 @@
 //! [`Stats`]: what a cache does, in figures.
 
 use crate::breaker::State;
-use crate::cache::Inner;
+use crate::cache::{Cache, Inner};
 use crate::clock::wall;
 use crate::error::Fault;
-use crate::observe::Event;
+use crate::observe::{Answered, Event, Passed, Rate};
 use crate::store::Remote;
 use std::fmt;
-use std::time::SystemTime;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 /// How a cache works at the moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,6 +98,9 @@ pub struct Stats {
     pub passed: u64,
     /// Requests answered by another's run of the handler.
     pub coalesced: u64,
+    /// Requests answered by another instance's run of the handler, for which they waited; each is
+    /// a hit too.
+    pub fetched_elsewhere: u64,
     /// Entries stored: in Redis, where it is configured and used.
     pub stored: u64,
     /// Purges.
@@ -109,6 +113,8 @@ pub struct Stats {
     pub record_reads: u64,
     /// Responses that were not stored because their tags are too many, or too long.
     pub refused_tags: u64,
+    /// Entries that left the local tier to make room for others.
+    pub evictions: u64,
     /// Entries that found the write queue full, or Redis left alone.
     pub dropped_writes: u64,
     /// Purged entries whose memory in Redis this process gave back.
@@ -122,6 +128,7 @@ impl Stats {
         let (observer, remote) = (&inner.observer, inner.store.remote.as_ref());
         let (local_entries, local_bytes) = inner.store.local.size();
         let total = |event| observer.total(event);
+        let answers = observer.over_routes();
         let (breaker, health) = (breaker(inner, remote), observer.health());
         let redis = inner.config.redis.as_ref().filter(|_| remote.is_some());
         Self {
@@ -147,23 +154,65 @@ impl Stats {
             patterns: inner.store.patterns(),
             fetches_under_way: inner.flights.len(),
             refreshes_under_way: inner.refreshes.len(),
-            local_hits: total(Event::LocalHit),
-            redis_hits: total(Event::RedisHit),
-            fallback_hits: total(Event::FallbackHit),
-            stale_while_revalidate: total(Event::StaleWhileRevalidate),
-            stale_if_error: total(Event::StaleIfError),
-            misses: total(Event::Miss),
-            passed: total(Event::Passed),
-            coalesced: total(Event::Coalesced),
+            local_hits: answers.of(Answered::LocalHit),
+            redis_hits: answers.of(Answered::RedisHit),
+            fallback_hits: answers.of(Answered::FallbackHit),
+            stale_while_revalidate: answers.of(Answered::StaleWhileRevalidate),
+            stale_if_error: answers.of(Answered::StaleIfError),
+            misses: answers.misses(),
+            passed: Passed::ALL
+                .map(|why| observer.total_passed(why))
+                .iter()
+                .sum(),
+            coalesced: answers.of(Answered::Coalesced),
+            fetched_elsewhere: total(Event::FetchedElsewhere),
             stored: total(Event::Stored),
             purges: total(Event::Purge),
             widened_purges: total(Event::PurgeWidened),
             record_reads: total(Event::RecordRead),
             refused_tags: total(Event::TagsRefused),
+            evictions: total(Event::Evicted),
             dropped_writes: total(Event::WriteDropped),
             swept: total(Event::Swept),
             faults: total(Event::Fault),
         }
+    }
+}
+
+/// Hits and misses of a route, or of all.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct HitRate {
+    /// The pattern that the router matched, else that of the settings; `other`: neither, or one
+    /// past the first 64. Empty: all routes.
+    pub route: Arc<str>,
+    /// Requests answered from the store without the handler.
+    pub hits: u64,
+    /// Requests that ran the handler.
+    pub misses: u64,
+    /// Hits among both; `None`: there were none.
+    pub ratio: Option<f64>,
+}
+
+impl Cache {
+    /// Hits and misses in the last `window`, at most an hour; over all routes first, then of each.
+    /// It reaches back up to 15 s further than asked.
+    #[must_use]
+    pub fn hit_rates(&self, window: Duration) -> Vec<HitRate> {
+        let now = self.inner.clock.now();
+        let routes = self.inner.observer.rates(now, window);
+        let all = routes.iter().fold(Rate::default(), |sum, (_, rate)| Rate {
+            hits: sum.hits + rate.hits,
+            misses: sum.misses + rate.misses,
+        });
+        let rates = [("".into(), all)].into_iter().chain(routes);
+        let rates = rates.map(|(route, rate)| HitRate {
+            route,
+            hits: rate.hits,
+            misses: rate.misses,
+            ratio: rate.ratio(),
+        });
+        rates.collect()
     }
 }
 

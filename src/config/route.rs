@@ -100,7 +100,7 @@ impl Route {
 /// All routes, ready to be looked up.
 #[derive(Clone, Default)]
 pub(crate) struct Routes {
-    router: Option<Arc<matchit::Router<RouteRules>>>,
+    router: Option<Arc<matchit::Router<Route>>>,
 }
 
 impl Routes {
@@ -110,8 +110,8 @@ impl Routes {
             return Some(Self::default());
         }
         let mut patterns = matchit::Router::new();
-        for Route { pattern, rules } in routes {
-            patterns.insert(pattern, rules).ok()?;
+        for route in routes {
+            patterns.insert(route.pattern.clone(), route).ok()?;
         }
         Some(Self {
             router: Some(Arc::new(patterns)),
@@ -119,6 +119,15 @@ impl Routes {
     }
 
     pub(crate) fn find(&self, path: &str) -> Option<&RouteRules> {
+        Some(&self.at(path)?.rules)
+    }
+
+    /// The pattern that a path matches.
+    pub(crate) fn pattern(&self, path: &str) -> Option<&str> {
+        Some(&self.at(path)?.pattern)
+    }
+
+    fn at(&self, path: &str) -> Option<&Route> {
         Some(self.router.as_ref()?.at(path).ok()?.value)
     }
 }

@@ -7,7 +7,7 @@ use crate::clock::Timestamp;
 use crate::stamp::{Scope, Stamp};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use http::{HeaderMap, StatusCode};
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64};
 use twox_hash::XxHash3_64;
 
 const MAGIC: [u8; 4] = *b"NBCE";
@@ -67,6 +67,7 @@ pub(crate) fn seal(draft: &Draft<'_>) -> Option<Entry> {
         epoch: AtomicU64::new(0),
         stale_since: AtomicU64::new(u64::MAX),
         queued: AtomicBool::new(false),
+        route: AtomicU8::new(0),
         outage: false,
         wire,
     })
@@ -98,6 +99,7 @@ pub(crate) fn decode(wire: Bytes) -> Option<Entry> {
         epoch: AtomicU64::new(0),
         stale_since: AtomicU64::new(u64::MAX),
         queued: AtomicBool::new(false),
+        route: AtomicU8::new(0),
         outage: false,
         wire,
     })

@@ -11,12 +11,13 @@ pub(crate) use codec::{Draft, HEADER_LEN, decode, seal};
 pub(crate) use peek::Peeked;
 
 use crate::clock::Timestamp;
+use crate::observe::Route;
 use crate::stamp::{Scope, Stamp};
 use bytes::Bytes;
 use http::header::{AGE, CACHE_STATUS};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use std::borrow::Cow;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
 /// What an envelope holds.
@@ -109,6 +110,8 @@ pub(crate) struct Entry {
     /// Since when it is stale by a soft purge, in milliseconds.
     stale_since: AtomicU64,
     queued: AtomicBool,
+    /// The route that hits are counted by.
+    route: AtomicU8,
     /// Fetched while Redis was left alone: bears a stamp of this process, and stays here.
     pub(crate) outage: bool,
     head: HeaderMap,
@@ -193,6 +196,16 @@ impl Entry {
 
     pub(crate) fn set_queued(&self, queued: bool) {
         self.queued.store(queued, Ordering::Release);
+    }
+
+    /// The route that hits are counted by.
+    #[inline]
+    pub(crate) fn route(&self) -> Route {
+        Route(self.route.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn count_by(&self, route: Route) {
+        self.route.store(route.0, Ordering::Relaxed);
     }
 
     /// The head as it was stored; its `Age` and `Cache-Status` are places and say nothing.

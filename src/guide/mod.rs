@@ -5,6 +5,7 @@
 //! - [`security`]: why nobody gets another user's response
 //! - [`outages`]: how long a request waits for Redis, what answers while it is away, and stale
 //!   answers while a handler fails
+//! - [`operating`]: what is counted, and how to see it
 //! - [`purging`]: kinds of purges and what they cost, tags, unsafe methods, the near tier, what a
 //!   Redis user must be allowed
 //! - [`rfc`]: each section of the HTTP caching RFCs, where it is done and which test shows it, and
@@ -12,6 +13,7 @@
 //! - [`promises`]: what holds after a purge, when Redis is away, and under load
 
 pub mod migrating;
+pub mod operating;
 pub mod outages;
 pub mod promises;
 pub mod purging;

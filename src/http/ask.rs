@@ -3,7 +3,7 @@
 
 use super::layer::Shared;
 use super::nested::{decline, depth, hint};
-use super::origin::original_uri;
+use super::origin::{matched_path, original_uri};
 use super::reply::Form;
 use super::write::Write;
 use crate::cache::Inner;
@@ -11,14 +11,15 @@ use crate::clock::Timestamp;
 use crate::config::RouteRules;
 use crate::entry::Entry;
 use crate::key::{KeyRules, RequestKey, RequestView};
+use crate::observe::{Passed, Route};
 use crate::policy::Credentials;
-use crate::policy::admit::{Admitted, admit, authority};
+use crate::policy::admit::{Admitted, NotOurs, admit, authority};
 use crate::policy::fields::Fields;
 use crate::policy::invalidation::is_safe;
 use crate::policy::normal;
 use crate::policy::reuse::{Demand, Reuse, reuse};
 use crate::store::{Found, Tier};
-use http::{HeaderMap, Method, Request};
+use http::{HeaderMap, Method, Request, Uri};
 use hyper::body::Body;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,7 +29,7 @@ pub(super) enum Begin {
     Hit(Hit),
     /// Boxed: it goes where there is waiting anyway.
     Ask(Box<Ask>),
-    Pass,
+    Pass(Passed),
     /// A rule of this layer leaves it alone; so do the layers further in.
     Bypass,
     /// Changes something.
@@ -61,6 +62,8 @@ pub(super) struct Ask {
     pub(super) key: RequestKey<'static>,
     /// Where the key stands in tables of this process.
     pub(super) place: u64,
+    /// What it is counted by.
+    pub(super) route: Route,
     pub(super) headers: HeaderMap,
     pub(super) demand: Demand,
     pub(super) head: bool,
@@ -79,18 +82,18 @@ pub(super) fn begin<B: Body>(shared: &Shared, request: &Request<B>) -> Begin {
         let invalidates = shared.cache.inner.config.invalidate && !is_safe(request.method());
         return match invalidates && depth(extensions, &shared.cache) == 0 {
             true => Begin::Write(Box::new(Write::of(request, as_get(shared, request)))),
-            false => Begin::Pass,
+            false => Begin::Pass(Passed::Method),
         };
     }
     let depth = depth(extensions, &shared.cache);
     if depth > 0 && !shared.own {
         hint(extensions, &shared.cache, &shared.hints);
-        return Begin::Pass;
+        return Begin::Pass(Passed::Nested);
     }
     if depth > 0 {
         decline(extensions, &shared.cache);
     }
-    admitted(shared, request, depth).unwrap_or(Begin::Pass)
+    admitted(shared, request, depth).unwrap_or_else(Begin::Pass)
 }
 
 /// The GET that a POST may answer too (RFC 9110 §9.3.3).
@@ -119,6 +122,7 @@ fn as_get<B>(shared: &Shared, request: &Request<B>) -> Option<Ask> {
     }
     Some(Ask {
         place: cache.store.local.place(&key, &[]),
+        route: route_of(cache, request, uri),
         key: key.into_owned(),
         headers: normal::selecting(headers, cache.config.normal),
         demand: Demand::of(headers, &fields, cache.config.client_directives),
@@ -152,8 +156,8 @@ pub(super) fn host<B>(request: &Request<B>) -> Option<&str> {
     authority(original_uri(request), &fields)
 }
 
-/// `None`: not ours.
-fn admitted<B: Body>(shared: &Shared, request: &Request<B>, depth: u8) -> Option<Begin> {
+/// An error: not ours.
+fn admitted<B: Body>(shared: &Shared, request: &Request<B>, depth: u8) -> Result<Begin, Passed> {
     let (method, headers) = (request.method(), request.headers());
     let cache = &shared.cache.inner;
     let uri = original_uri(request);
@@ -165,15 +169,17 @@ fn admitted<B: Body>(shared: &Shared, request: &Request<B>, depth: u8) -> Option
         extensions: request.extensions(),
     };
     if shared.bypass.as_ref().is_some_and(|bypass| bypass(&view)) {
-        return Some(Begin::Bypass);
+        return Ok(Begin::Bypass);
     }
     let fields = Fields::of(headers, credentials(shared, route), &shared.key);
     let has_content = !request.body().is_end_stream();
-    let guarded = admit(method, &fields, has_content)? == Admitted::Guarded;
+    let admitted = admit(method, &fields, has_content).map_err(passed)?;
+    let guarded = admitted == Admitted::Guarded;
     if route.is_some_and(|route| route.bypass) {
-        return None;
+        return Err(Passed::Route);
     }
-    let mut key = shared.key.key(authority(uri, &fields)?, &view);
+    let authority = authority(uri, &fields).ok_or(Passed::Authority)?;
+    let mut key = shared.key.key(authority, &view);
     key.depth = depth;
     if !std::ptr::eq(uri, request.uri()) && uri != request.uri() {
         key.rewritten(request.uri());
@@ -188,7 +194,7 @@ fn admitted<B: Body>(shared: &Shared, request: &Request<B>, depth: u8) -> Option
     if let Found::Entry(entry) = found
         && reuse(&entry.facts(), &demand, guarded, now) == Reuse::Fresh
     {
-        return Some(Begin::Hit(Hit {
+        return Ok(Begin::Hit(Hit {
             entry,
             tier,
             now,
@@ -197,8 +203,9 @@ fn admitted<B: Body>(shared: &Shared, request: &Request<B>, depth: u8) -> Option
             ranged: fields.partial,
         }));
     }
-    Some(Begin::Ask(Box::new(Ask {
+    Ok(Begin::Ask(Box::new(Ask {
         place: cache.store.local.place(&key, &[]),
+        route: route_of(cache, request, uri),
         key: key.into_owned(),
         headers: normal::selecting(headers, cache.config.normal),
         demand,
@@ -208,6 +215,21 @@ fn admitted<B: Body>(shared: &Shared, request: &Request<B>, depth: u8) -> Option
         ranged: fields.partial,
         lease: lease(shared, route),
     })))
+}
+
+fn passed(why: NotOurs) -> Passed {
+    match why {
+        NotOurs::Method => Passed::Method,
+        NotOurs::Content => Passed::Content,
+        NotOurs::Upgrade => Passed::Upgrade,
+        NotOurs::Precondition => Passed::Precondition,
+    }
+}
+
+/// The pattern that the router matched, else that of the settings.
+fn route_of<B>(cache: &Inner, request: &Request<B>, uri: &Uri) -> Route {
+    let pattern = matched_path(request).or_else(|| cache.config.routes.pattern(uri.path()));
+    pattern.map_or(Route::default(), |pattern| cache.observer.route(pattern))
 }
 
 /// Only who varies needs its fields in their one spelling.

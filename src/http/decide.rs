@@ -151,6 +151,7 @@ impl Fetch<'_> {
                 None => self.ask.key.clone(),
             },
             place: self.ask.place,
+            route: self.ask.route,
             meta: Meta {
                 stamp: stamp.unwrap_or(Stamp(0)),
                 stored_at: arrived.now,

@@ -43,7 +43,7 @@ impl Way<'_> {
             };
             let again = self.look_up().await;
             if let Some(step) = self.use_found(&again, &known_vary(self.cache, self.ask)) {
-                self.cache.observer.count(Event::Coalesced);
+                self.cache.observer.count(Event::FetchedElsewhere);
                 // Who follows finds it here too.
                 lead.release();
                 return step;

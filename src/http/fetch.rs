@@ -10,9 +10,10 @@ use super::nested::{Hints, Note, leave_note};
 use super::relay::Relay;
 use super::{Shown, ShownHead, reply, stale, tags};
 use crate::cache::Inner;
-use crate::clock::Timestamp;
+use crate::clock::{Timestamp, instant};
 use crate::flight::Lead;
 use crate::key::uri_scopes;
+use crate::observe::Operation;
 use crate::policy::conditional::not_modified;
 use crate::policy::reuse::is_failure;
 use crate::policy::status::{self, Fate};
@@ -65,7 +66,10 @@ impl Fetch<'_> {
         };
         let note = Note::of(&self.shared.cache);
         leave_note(request.extensions_mut(), note.clone());
+        let asked_at = instant();
         let answer = self.taint.watch(handler.oneshot(request)).await;
+        let observer = &self.cache().observer;
+        observer.took(Operation::Fetch, asked_at.elapsed());
         let failed = match &answer {
             Ok(response) => is_failure(response.status()).then(|| Some(response.status())),
             Err(_) => Some(None),

@@ -6,13 +6,13 @@ use super::body::CacheBody;
 use super::fetch::Fetch;
 use super::layer::Shared;
 use super::refresh::refresh;
-use super::{Shown, flight_key, reply, stale, told};
+use super::{Shown, flight_key, missed, reply, stale, told};
 use crate::cache::Inner;
 use crate::clock::Timestamp;
 use crate::entry::Entry;
 use crate::flight::{Joined, Lead, Outcome};
 use crate::key::variant_bytes;
-use crate::observe::Event;
+use crate::observe::Answered;
 use crate::policy::conditional::not_modified;
 use crate::policy::reuse::{Reuse, reuse};
 use crate::policy::status::{self, Exception, Fate, Forwarded};
@@ -168,10 +168,11 @@ impl Way<'_> {
         lead: Option<Lead<Shown>>,
         lease: Option<Lease>,
     ) -> Step<B> {
-        self.cache.observer.count(Event::Miss);
+        let reason = self.reason(lookup);
+        self.answered(missed(reason));
         Step::Fetch(Turn {
             moment: lookup.moment,
-            reason: self.reason(lookup),
+            reason,
             lead,
             lease,
             found: self.found(lookup),
@@ -239,7 +240,8 @@ impl Way<'_> {
             return None;
         }
         let response = reply::stored_part(&entry, now, headers)?;
-        told(&self.cache.observer, tier);
+        entry.count_by(self.ask.route);
+        told(&self.cache.observer, tier, &entry, now);
         Some(response)
     }
 
@@ -248,7 +250,17 @@ impl Way<'_> {
         if self.ask.guarded && !self.is_public() {
             return Lookup::nothing(self.cache.store.now_here());
         }
-        self.cache.store.lookup(key, headers).await
+        let lookup = self.cache.store.lookup(key, headers).await;
+        if let Some((entry, _)) = &lookup.found {
+            entry.count_by(self.ask.route);
+        }
+        lookup
+    }
+
+    /// Counts how the request was answered.
+    fn answered(&self, answered: Answered) {
+        let (observer, now) = (&self.cache.observer, self.cache.clock.now());
+        observer.answered(self.ask.route, answered, now);
     }
 
     /// Whether the answers of this key are known to be for everybody: else a request with
@@ -266,7 +278,7 @@ impl Way<'_> {
         match reuse(&entry.facts(), &self.ask.demand, self.ask.guarded, now) {
             found @ (Reuse::Fresh | Reuse::StaleAllowed) => {
                 let accepted = (found == Reuse::StaleAllowed).then_some(Exception::Accepted);
-                let exception = told(&self.cache.observer, *tier).or(accepted);
+                let exception = told(&self.cache.observer, *tier, entry, now).or(accepted);
                 let response = reply::stored(entry, now, self.ask.form(), exception);
                 Some(Step::Answer(response))
             }
@@ -295,13 +307,15 @@ impl Way<'_> {
             },
             None => None,
         };
-        self.cache.observer.count(Event::StaleWhileRevalidate);
         let exception = Some(match tier {
             // It may be behind a purge too.
             Tier::Fallback => Exception::Fallback,
             _ => Exception::WhileRevalidate,
         });
         let now = self.cache.clock.now();
+        let (answered, saved) = (Answered::StaleWhileRevalidate, entry.meta.handler_ms);
+        let observer = &self.cache.observer;
+        observer.hit(self.ask.route, answered, saved, now);
         let response = reply::stored(entry, now, self.ask.form(), exception);
         match lead {
             Some(lead) => Step::Stale(response, self.refresh(lookup, lead)),
@@ -407,7 +421,7 @@ impl Way<'_> {
             true => Tier::Fallback,
             false => Tier::Local,
         };
-        let exception = told(&self.cache.observer, tier);
+        let exception = told(&self.cache.observer, tier, &entry, now);
         Some(reply::stored(&entry, now, self.ask.form(), exception))
     }
 
@@ -428,7 +442,7 @@ impl Way<'_> {
         let Some(reader) = head.relay.reader() else {
             return Waited::Useless;
         };
-        self.cache.observer.count(Event::Coalesced);
+        self.answered(Answered::Coalesced);
         let mut headers = head.headers.clone();
         if head.meta.age(now) > 0 {
             headers.insert(AGE, head.meta.age(now).into());

@@ -36,10 +36,11 @@ pub(crate) use refresh::Refreshes;
 pub use service::CacheService;
 pub use tags::{CacheTags, PurgeTags};
 
-use crate::entry::{Kind, Meta};
+use crate::clock::Timestamp;
+use crate::entry::{Entry, Kind, Meta};
 use crate::key::{Namespace, RequestKey};
-use crate::observe::{Event, Observer};
-use crate::policy::status::Exception;
+use crate::observe::{Answered, Observer};
+use crate::policy::status::{Exception, Forwarded};
 use crate::stamp::{Named, Scope, Stamp, Subject};
 use crate::store::{Covered, Moment, Tier, subject};
 use ::http::{HeaderMap, HeaderName, StatusCode};
@@ -131,14 +132,25 @@ impl Covered for ShownHead {
 
 /// Counts a hit of a tier; says whether it must be marked as an exception.
 #[inline]
-fn told(observer: &Observer, tier: Tier) -> Option<Exception> {
-    let (event, exception) = match tier {
-        Tier::Local => (Event::LocalHit, None),
-        Tier::Redis => (Event::RedisHit, None),
-        Tier::Fallback => (Event::FallbackHit, Some(Exception::Fallback)),
+fn told(observer: &Observer, tier: Tier, entry: &Entry, now: Timestamp) -> Option<Exception> {
+    let (answered, exception) = match tier {
+        Tier::Local => (Answered::LocalHit, None),
+        Tier::Redis => (Answered::RedisHit, None),
+        Tier::Fallback => (Answered::FallbackHit, Some(Exception::Fallback)),
     };
-    observer.count(event);
+    observer.hit(entry.route(), answered, entry.meta.handler_ms, now);
     exception
+}
+
+/// How a run of the handler is counted.
+fn missed(reason: Forwarded) -> Answered {
+    match reason {
+        Forwarded::UriMiss => Answered::MissUri,
+        Forwarded::VaryMiss => Answered::MissVary,
+        Forwarded::Stale => Answered::MissStale,
+        Forwarded::Request | Forwarded::Method => Answered::MissRequest,
+        Forwarded::Bypass => Answered::MissCredentials,
+    }
 }
 
 /// The fetch of a key that is not known to vary, or of one of its variants, is one flight.

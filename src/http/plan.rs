@@ -6,6 +6,7 @@ use crate::entry::{Draft, Entry, Kind, Meta, seal};
 use crate::flight::Landing;
 use crate::http::Shown;
 use crate::key::RequestKey;
+use crate::observe::Route;
 use crate::stamp::Scope;
 use crate::store::Lease;
 use crate::taint::Taint;
@@ -20,6 +21,8 @@ pub(crate) struct Plan {
     pub(super) cache: Arc<Inner>,
     pub(super) key: RequestKey<'static>,
     pub(super) place: u64,
+    /// What its hits are counted by.
+    pub(super) route: Route,
     pub(super) meta: Meta,
     /// Whether the stamp is known. Without one nothing is stored; followers are served.
     pub(super) stamped: bool,
@@ -105,6 +108,7 @@ impl Plan {
             frames,
         })?;
         entry.outage = self.outage;
+        entry.count_by(self.route);
         Some(entry)
     }
 

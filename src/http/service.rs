@@ -9,7 +9,7 @@ use super::nested::{Note, leave_note};
 use super::reply::{self, Form};
 use super::told;
 use super::write::write;
-use crate::observe::Event;
+use crate::observe::Passed;
 use bytes::Buf;
 use http::{Request, Response};
 use hyper::body::Body;
@@ -60,7 +60,7 @@ where
                     conditional: hit.conditional.then(|| request.headers()),
                     ranged: hit.ranged.then(|| request.headers()),
                 };
-                let exception = told(&cache.observer, hit.tier);
+                let exception = told(&cache.observer, hit.tier, &hit.entry, hit.now);
                 let response = reply::stored(&hit.entry, hit.now, form, exception);
                 ResponseFuture::ready(Ok(response))
             }
@@ -75,17 +75,21 @@ where
                 )))
             }
             Begin::Bypass => {
-                cache.observer.count(Event::Passed);
+                cache.observer.passed(Passed::Rule);
                 leave_note(request.extensions_mut(), Note::of(&self.shared.cache));
                 pass(&mut self.inner, request)
             }
             Begin::Write(begun) if tokio::runtime::Handle::try_current().is_ok() => {
-                cache.observer.count(Event::Passed);
+                cache.observer.passed(Passed::Method);
                 let (shared, handler) = (self.shared.clone(), self.inner.clone());
                 ResponseFuture::slow(Box::pin(write(shared, handler, request, begun)))
             }
-            Begin::Ask(_) | Begin::Write(_) | Begin::Pass => {
-                cache.observer.count(Event::Passed);
+            Begin::Ask(_) | Begin::Write(_) => {
+                cache.observer.passed(Passed::Runtime);
+                pass(&mut self.inner, request)
+            }
+            Begin::Pass(why) => {
+                cache.observer.passed(why);
                 pass(&mut self.inner, request)
             }
         }

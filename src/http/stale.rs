@@ -5,7 +5,7 @@ use super::body::CacheBody;
 use super::reply;
 use crate::cache::Inner;
 use crate::entry::Entry;
-use crate::observe::Event;
+use crate::observe::Answered;
 use crate::policy::reuse::usable_on_error;
 use crate::policy::status::Exception;
 use http::{Response, StatusCode};
@@ -22,7 +22,9 @@ pub(super) async fn stand_in<B>(
     if !usable || !cache.store.is_still_valid(entry).await {
         return None;
     }
-    cache.observer.count(Event::StaleIfError);
+    cache
+        .observer
+        .answered(ask.route, Answered::StaleIfError, now);
     let exception = Some(Exception::IfError(failed));
     Some(reply::stored(entry, now, ask.form(), exception))
 }

@@ -12,17 +12,39 @@ pub(crate) enum Admitted {
     Guarded,
 }
 
-/// `None`: not ours, the handler answers as if there were no cache. RFC 9111 §3, §3.5.
+/// Why a request is none for the cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NotOurs {
+    Method,
+    Content,
+    Upgrade,
+    Precondition,
+}
+
+/// An error: not ours, the handler answers as if there were no cache. RFC 9111 §3, §3.5.
 ///
 /// A GET with content, a protocol upgrade and preconditions that only the origin can judge
 /// are left alone, as is a request that names two authorities.
 #[inline]
-pub(crate) fn admit(method: &Method, fields: &Fields<'_>, has_content: bool) -> Option<Admitted> {
+pub(crate) fn admit(
+    method: &Method,
+    fields: &Fields<'_>,
+    has_content: bool,
+) -> Result<Admitted, NotOurs> {
     let readable = method == Method::GET || method == Method::HEAD;
-    if !readable || has_content || fields.upgrade || fields.precondition {
-        return None;
+    if !readable {
+        return Err(NotOurs::Method);
     }
-    Some(if fields.credential {
+    if has_content {
+        return Err(NotOurs::Content);
+    }
+    if fields.upgrade {
+        return Err(NotOurs::Upgrade);
+    }
+    if fields.precondition {
+        return Err(NotOurs::Precondition);
+    }
+    Ok(if fields.credential {
         Admitted::Guarded
     } else {
         Admitted::Shared
@@ -57,7 +79,7 @@ mod tests {
         method: &Method,
         lines: &[(&'static str, &'static str)],
         content: bool,
-    ) -> Option<Admitted> {
+    ) -> Result<Admitted, NotOurs> {
         let headers: HeaderMap = lines
             .iter()
             .map(|(n, v)| (n.parse().expect("a name"), v.parse().expect("a value")))
@@ -73,15 +95,17 @@ mod tests {
     fn only_plain_reads_are_admitted() {
         use Admitted::{Guarded, Shared};
         let get = &Method::GET;
-        assert_eq!(check(get, &[], false), Some(Shared));
-        assert_eq!(check(&Method::HEAD, &[], false), Some(Shared));
-        assert_eq!(check(&Method::POST, &[], false), None);
-        assert_eq!(check(get, &[], true), None);
-        assert_eq!(check(get, &[("upgrade", "websocket")], false), None);
-        assert_eq!(check(get, &[("range", "bytes=0-1")], false), Some(Shared));
-        assert_eq!(check(get, &[("if-match", "*")], false), None);
-        assert_eq!(check(get, &[("if-none-match", "*")], false), Some(Shared));
-        assert_eq!(check(get, &[("authorization", "x")], false), Some(Guarded));
+        assert_eq!(check(get, &[], false), Ok(Shared));
+        assert_eq!(check(&Method::HEAD, &[], false), Ok(Shared));
+        assert_eq!(check(&Method::POST, &[], false), Err(NotOurs::Method));
+        assert_eq!(check(get, &[], true), Err(NotOurs::Content));
+        let upgrade = check(get, &[("upgrade", "websocket")], false);
+        assert_eq!(upgrade, Err(NotOurs::Upgrade));
+        assert_eq!(check(get, &[("range", "bytes=0-1")], false), Ok(Shared));
+        let precondition = check(get, &[("if-match", "*")], false);
+        assert_eq!(precondition, Err(NotOurs::Precondition));
+        assert_eq!(check(get, &[("if-none-match", "*")], false), Ok(Shared));
+        assert_eq!(check(get, &[("authorization", "x")], false), Ok(Guarded));
     }
 
     fn who(uri: &'static str, hosts: &[&'static str]) -> Option<String> {

@@ -4,6 +4,7 @@ use super::{Found, Get, Lookup, Moment, Read, Remote, Store, Tier};
 use crate::entry::{Entry, Kind, decode};
 use crate::error::Fault;
 use crate::key::{Names, RequestKey, variant_bytes};
+use crate::observe::Operation;
 use bytes::Bytes;
 use http::HeaderMap;
 use std::sync::Arc;
@@ -116,7 +117,7 @@ impl Asked<'_> {
         let ours = |entry: &Entry| self.key.matches(&entry.key) && *entry.variant == *variant;
         let entry = decode(wire).filter(ours);
         if entry.is_none() {
-            self.store.observer.fault("decode", Fault::Foreign);
+            self.store.observer.fault(Operation::Decode, Fault::Foreign);
         }
         entry
     }

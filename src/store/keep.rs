@@ -5,7 +5,7 @@ use super::{Store, value_key};
 use crate::entry::{Draft, Entry, Kind, seal, vary_record};
 use crate::error::Fault;
 use crate::key::{Names, RequestKey};
-use crate::observe::Event;
+use crate::observe::{Event, Operation};
 use http::{HeaderMap, HeaderName};
 use std::sync::Arc;
 use std::time::Duration;
@@ -75,7 +75,7 @@ impl Store {
         if let Some(remote) = &self.remote
             && let Err(fault) = remote.delete(&self.namespace.value(name).primary).await
         {
-            self.observer.fault("delete", fault);
+            self.observer.fault(Operation::Delete, fault);
         }
     }
 

@@ -4,6 +4,7 @@ use super::{Store, Taken};
 use crate::entry::Entry;
 use crate::error::Fault;
 use crate::key::RequestKey;
+use crate::observe::Operation;
 use std::time::Duration;
 
 impl Store {
@@ -27,7 +28,7 @@ impl Store {
         match taken.unwrap_or(Err(Fault::Timeout)) {
             Ok(taken) => Some(taken),
             Err(fault) => {
-                self.observer.fault("lease", fault);
+                self.observer.fault(Operation::Lease, fault);
                 None
             }
         }

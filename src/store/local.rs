@@ -5,15 +5,16 @@
 
 use crate::entry::{Entry, Kind};
 use crate::key::{RequestKey, variant_bytes};
+use crate::observe::{Event, Observer};
 use foldhash::quality::RandomState;
 use http::HeaderMap;
-use quick_cache::sync::{Cache, DefaultLifecycle};
-use quick_cache::{OptionsBuilder, Weighter};
+use quick_cache::sync::Cache;
+use quick_cache::{Lifecycle, OptionsBuilder, Weighter};
 use std::hash::{BuildHasher, BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
 pub(crate) struct Local {
-    entries: Cache<u64, Arc<Entry>, ByBytes, BuildHasherDefault<AsIs>>,
+    entries: Cache<u64, Arc<Entry>, ByBytes, BuildHasherDefault<AsIs>, Told>,
     hasher: RandomState,
 }
 
@@ -27,7 +28,7 @@ pub(crate) enum Found {
 }
 
 impl Local {
-    pub(crate) fn new(bytes: usize, largest: usize) -> Self {
+    pub(crate) fn new(bytes: usize, largest: usize, observer: Arc<Observer>) -> Self {
         let options = OptionsBuilder::new()
             .estimated_items_capacity((bytes / 4096).clamp(64, 1 << 20))
             .weight_capacity(bytes as u64)
@@ -36,7 +37,7 @@ impl Local {
         let options = options.unwrap_or_else(|_| unreachable!("capacity and items are given"));
         let hasher = BuildHasherDefault::new();
         Self {
-            entries: Cache::with_options(options, ByBytes, hasher, DefaultLifecycle::default()),
+            entries: Cache::with_options(options, ByBytes, hasher, Told(observer)),
             hasher: RandomState::default(),
         }
     }
@@ -142,6 +143,20 @@ impl Weighter<u64, Arc<Entry>> for ByBytes {
     }
 }
 
+/// Counts who has to make room.
+#[derive(Clone)]
+struct Told(Arc<Observer>);
+
+impl Lifecycle<u64, Arc<Entry>> for Told {
+    /// What was evicted is dropped when the shard is no longer locked; of several the last.
+    type RequestState = Option<Arc<Entry>>;
+
+    fn on_evict(&self, gone: &mut Option<Arc<Entry>>, _: u64, entry: Arc<Entry>) {
+        self.0.count(Event::Evicted);
+        *gone = Some(entry);
+    }
+}
+
 /// The key is a hash already.
 #[derive(Clone, Default)]
 struct AsIs(u64);
@@ -196,7 +211,7 @@ mod tests {
 
     #[test]
     fn bytes_stay_within_the_bound() {
-        let local = Local::new(1 << 20, 64 << 10);
+        let local = Local::new(1 << 20, 64 << 10, Arc::default());
         for i in 0..1000 {
             let path = format!("/{i}");
             let key = KeyRules::new().uri.key("h", &path, None);
@@ -209,7 +224,7 @@ mod tests {
 
     #[test]
     fn the_largest_body_finds_room() {
-        let local = Local::new(64 << 20, 2 << 20);
+        let local = Local::new(64 << 20, 2 << 20, Arc::default());
         let key = KeyRules::new().uri.key("h", "/", None);
         local.insert(&key, entry(&key, 2 << 20));
         assert!(found(&local, &key));
@@ -217,7 +232,7 @@ mod tests {
 
     #[test]
     fn another_key_in_the_same_place_is_a_miss() {
-        let local = Local::new(1 << 20, 1 << 10);
+        let local = Local::new(1 << 20, 1 << 10, Arc::default());
         let (ours, theirs) = (
             KeyRules::new().uri.key("h", "/a", None),
             KeyRules::new().uri.key("h", "/b", None),

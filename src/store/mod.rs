@@ -27,13 +27,13 @@ pub(crate) use redis::{Applied, Ended, Lease, Parts, Remote, Taken};
 use redis::{Get, Read};
 pub(crate) use subject::Covered;
 
-use crate::clock::{Clock, Timestamp};
+use crate::clock::{Clock, Timestamp, instant};
 use crate::config::CacheConfig;
 use crate::entry::Entry;
 use crate::error::Fault;
 use crate::fences::{Fence, Fences};
 use crate::key::{Names, Namespace, RequestKey};
-use crate::observe::{Event, Observer};
+use crate::observe::{Event, Observer, Operation};
 use crate::stamp::{Order, Purges, Scope, Stamp};
 use http::HeaderMap;
 use std::sync::Arc;
@@ -85,7 +85,7 @@ impl Store {
             observer: observer.clone(),
         });
         Self {
-            local: Local::new(config.local_bytes, config.max_body),
+            local: Local::new(config.local_bytes, config.max_body, observer.clone()),
             remote,
             namespace,
             purges,
@@ -213,12 +213,14 @@ impl Store {
             },
             _ => return Lookup::local(self.at_once(key, headers, self.clock.now()), moment),
         };
+        let begun = instant();
         let found = tokio::time::timeout(self.soft_limit, asked.lookup(moment)).await;
+        self.observer.took(Operation::Lookup, begun.elapsed());
         let fault = match found.unwrap_or(Err(Fault::Timeout)) {
             Ok(lookup) => return lookup,
             Err(fault) => fault,
         };
-        self.observer.fault("lookup", fault);
+        self.observer.fault(Operation::Lookup, fault);
         // Perhaps the last failure that was needed.
         match self.now_here() {
             now if now.is_alone() => {

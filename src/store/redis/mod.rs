@@ -26,7 +26,7 @@ use crate::entry::{Entry, HEADER_LEN};
 use crate::error::Fault;
 use crate::fences::{Fence, Fences};
 use crate::key::Namespace;
-use crate::observe::Observer;
+use crate::observe::{Observer, Operation};
 use crate::stamp::{Order, Purges, Stamp, Subject, Verdict, by_cells};
 use ::redis::{Pipeline, Value};
 use bytes::Bytes;
@@ -324,7 +324,11 @@ impl Remote {
     pub(crate) async fn delete(&self, name: &str) -> Result<(), Fault> {
         let mut pipe = Pipeline::with_capacity(1);
         pipe.cmd("UNLINK").arg(name);
-        match self.shared.ask(pipe).await?.pop() {
+        let begun = instant();
+        let deleted = self.shared.ask(pipe).await;
+        let observer = &self.shared.observer;
+        observer.took(Operation::Delete, begun.elapsed());
+        match deleted?.pop() {
             Some(Value::ServerError(_)) => Err(Fault::Refused),
             _ => Ok(()),
         }

@@ -3,13 +3,15 @@
 
 use super::Shared;
 use super::back_off::BackOff;
+use crate::clock::instant;
 use crate::error::Fault;
-use crate::observe::{Event, Observer};
+use crate::observe::{Event, Observer, Operation};
 use crate::stamp::{Order, Scope, Stamp, Subject, Verdict};
 use crate::sync::lock;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::{Notify, oneshot, watch};
+use tokio::time::Instant;
 
 /// More scopes than this, and everything is purged.
 const MAX_SCOPES: usize = 4096;
@@ -45,6 +47,7 @@ struct Queue {
     soft: Waiting,
     /// Taken by the task, and not yet answered for; kept here so that it outlives it.
     under_way: Order,
+    under_way_since: Option<Instant>,
     past: Stamp,
 }
 
@@ -53,6 +56,8 @@ struct Queue {
 struct Waiting {
     order: Order,
     callers: Vec<oneshot::Sender<Applied>>,
+    /// Of the one that has waited longest.
+    since: Option<Instant>,
 }
 
 impl Purger {
@@ -79,6 +84,7 @@ impl Purger {
             if waiting.add(order) {
                 self.observer.count(Event::PurgeWidened);
             }
+            waiting.since.get_or_insert_with(instant);
             waiting.callers.push(tell);
             self.open.send_replace(queue.len());
         }
@@ -125,13 +131,16 @@ impl Purger {
         let taken = std::mem::take(queue.of(soft));
         queue.under_way = taken.order;
         queue.under_way.soft = soft;
+        queue.under_way_since = taken.since;
         (queue.under_way.clone(), queue.past, taken.callers)
     }
 
-    fn done(&self) {
+    /// Redis has taken it; for how long the longest waited.
+    fn done(&self) -> Option<Duration> {
         let mut queue = lock(&self.queue);
         queue.under_way = Order::default();
         self.open.send_replace(queue.len());
+        queue.under_way_since.take().map(|since| since.elapsed())
     }
 
     /// A list of patterns that cannot be written to must not hold up all purges: everything goes
@@ -149,9 +158,12 @@ impl Purger {
     fn again(&self) {
         let mut queue = lock(&self.queue);
         let under_way = std::mem::take(&mut queue.under_way);
-        if queue.of(under_way.soft).add(&under_way) {
+        let since = queue.under_way_since.take();
+        let waiting = queue.of(under_way.soft);
+        if waiting.add(&under_way) {
             self.observer.count(Event::PurgeWidened);
         }
+        waiting.since = since.or(waiting.since);
         self.open.send_replace(queue.len());
     }
 }
@@ -224,14 +236,16 @@ pub(super) async fn run(shared: Arc<Shared>) {
                 back_off.reset();
                 // Before it is no longer pending: in between nothing would tell of it.
                 shared.purges.learn(&order, n);
-                purger.done();
+                if let Some(waited) = purger.done() {
+                    shared.observer.purge_took_effect(waited);
+                }
                 tell(callers, Applied::At(n));
                 if !order.soft {
                     shared.swept.notify_one();
                 }
             }
             Err(fault) => {
-                shared.observer.fault("purge", fault);
+                shared.observer.fault(Operation::Purge, fault);
                 if fault == Fault::Refused {
                     purger.widen();
                 }

@@ -4,7 +4,9 @@ use super::header::{self, Record};
 use super::reply::bytes_of;
 use super::scripts::{Keys, Purge};
 use super::{Shared, Write};
+use crate::clock::instant;
 use crate::error::Fault;
+use crate::observe::Operation;
 use crate::stamp::{Order, Stamp, Subject};
 use ::redis::{Pipeline, Value};
 use std::sync::Arc;
@@ -67,17 +69,22 @@ impl Shared {
             channel: &self.channel,
         };
         let call = self.scripts.purge(keys, self.wanted_cells, &purge);
+        let begun = instant();
         let n = match call.run(&self.client).await {
-            Err(Fault::Timeout) if self.retry => call.run(&self.client).await?,
-            reply => reply?,
+            Err(Fault::Timeout) if self.retry => call.run(&self.client).await,
+            reply => reply,
         };
-        let n: u64 = ::redis::from_redis_value(n).map_err(|_| Fault::Refused)?;
+        self.observer.took(Operation::Purge, begun.elapsed());
+        let n: u64 = ::redis::from_redis_value(n?).map_err(|_| Fault::Refused)?;
         self.saw(Stamp(n));
         Ok(Stamp(n))
     }
 
     pub(super) async fn store(&self, write: &Write) -> Result<(), Fault> {
-        match self.scripts.store(write).run(&self.client).await? {
+        let begun = instant();
+        let stored = self.scripts.store(write).run(&self.client).await;
+        self.observer.took(Operation::Store, begun.elapsed());
+        match stored? {
             Value::ServerError(_) => Err(Fault::Refused),
             _ => Ok(()),
         }

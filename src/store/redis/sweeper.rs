@@ -9,6 +9,7 @@ use super::Shared;
 use super::reply::bytes_of;
 use crate::entry::Peeked;
 use crate::error::Fault;
+use crate::observe::{Event, Operation};
 use crate::store::subject::name;
 use ::redis::{Pipeline, Value};
 use bytes::Bytes;
@@ -34,7 +35,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
         // What is purged together is swept together.
         tokio::time::sleep(interval).await;
         if let Err(fault) = sweep(&shared).await {
-            shared.observer.fault("sweep", fault);
+            shared.observer.fault(Operation::Sweep, fault);
             shared.swept.notify_one();
         }
     }
@@ -94,7 +95,7 @@ async fn unlink(shared: &Shared, purged: Vec<(Bytes, u64)>) -> Result<(), Fault>
     for (key, stamp) in purged {
         let call = shared.scripts.unlink(&key, stamp);
         if let Value::Int(1) = call.run(&shared.client).await? {
-            shared.observer.count(crate::observe::Event::Swept);
+            shared.observer.count(Event::Swept);
         }
     }
     Ok(())

@@ -5,7 +5,7 @@ use super::Shared;
 use super::lease::{Lease, Release};
 use crate::entry::Entry;
 use crate::error::Fault;
-use crate::observe::{Event, Observer};
+use crate::observe::{Event, Observer, Operation};
 use crate::sync::lock;
 use std::collections::VecDeque;
 use std::num::NonZeroUsize;
@@ -159,11 +159,11 @@ async fn work(open: Open) {
         Job::Write(write) => match shared.store(write).await {
             Ok(()) => shared.observer.count(Event::Stored),
             Err(Fault::LeftAlone) => shared.observer.count(Event::WriteDropped),
-            Err(fault) => shared.observer.fault("store", fault),
+            Err(fault) => shared.observer.fault(Operation::Store, fault),
         },
         Job::Release(release) => {
             if let Err(fault) = shared.release(release).await {
-                shared.observer.fault("release", fault);
+                shared.observer.fault(Operation::Lease, fault);
             }
         }
     }

@@ -1,0 +1,336 @@
+//! The families of metrics, one after the other. The encoder adds `_total` to the names of
+//! counters, and the unit to those that have one.
+
+use crate::cache::Inner;
+use crate::error::Fault;
+use crate::observe::{Answered, BOUNDS, Counts, Event, Histogram, Operation, Passed};
+use crate::stats::{BreakerState, Stats};
+use prometheus_client::encoding::{
+    DescriptorEncoder, EncodeCounterValue, EncodeGaugeValue, EncodeLabelSet, MetricEncoder,
+    NoLabelSet,
+};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::registry::Unit;
+use std::fmt;
+use std::sync::Arc;
+
+/// How a family is announced.
+struct Family {
+    name: &'static str,
+    help: &'static str,
+    unit: Option<Unit>,
+}
+
+const fn family(name: &'static str, help: &'static str) -> Family {
+    let unit = None;
+    Family { name, help, unit }
+}
+
+const fn with_unit(name: &'static str, help: &'static str, unit: Unit) -> Family {
+    let unit = Some(unit);
+    Family { name, help, unit }
+}
+
+const BREAKER: [(BreakerState, &str); 4] = [
+    (BreakerState::Closed, "closed"),
+    (BreakerState::Open, "open"),
+    (BreakerState::HalfOpen, "half-open"),
+    (BreakerState::Off, "off"),
+];
+
+pub(super) struct Families<'a, 'e> {
+    cache: &'a Inner,
+    stats: Stats,
+    routes: Vec<(Arc<str>, Counts)>,
+    encoder: DescriptorEncoder<'e>,
+}
+
+impl<'a, 'e> Families<'a, 'e> {
+    pub(super) fn new(cache: &'a Inner, encoder: DescriptorEncoder<'e>) -> Self {
+        Self {
+            cache,
+            stats: Stats::of(cache),
+            routes: cache.observer.by_route(),
+            encoder,
+        }
+    }
+
+    pub(super) fn encode(mut self) -> fmt::Result {
+        self.answers()?;
+        self.savings()?;
+        self.passed()?;
+        self.errors()?;
+        self.durations()?;
+        self.sizes()?;
+        self.states()?;
+        self.queues()?;
+        self.totals()
+    }
+
+    fn answers(&mut self) -> fmt::Result {
+        let hits = family(
+            "neuralblitz_cache_hits",
+            "Requests answered from the store without the handler",
+        );
+        self.by_route(&hits, "tier", &Answered::HITS)?;
+        let misses = family(
+            "neuralblitz_cache_misses",
+            "Requests that ran the handler, by reason",
+        );
+        self.by_route(&misses, "reason", &Answered::MISSES)?;
+        let stale = family(
+            "neuralblitz_cache_stale_served",
+            "Stale answers, while a newer one was fetched or in place of a failure",
+        );
+        let kinds = [
+            (Answered::StaleWhileRevalidate, "while-revalidate"),
+            (Answered::StaleIfError, "if-error"),
+        ];
+        self.by_route(&stale, "reason", &kinds)?;
+        let coalesced = family(
+            "neuralblitz_cache_coalesced",
+            "Requests answered by another request's run of the handler",
+        );
+        let routes = self.routes.iter();
+        let counts = routes.map(|(route, counts)| {
+            let labels = [("route", &**route)];
+            (labels, counts.of(Answered::Coalesced))
+        });
+        counters(&mut self.encoder, &coalesced, counts)
+    }
+
+    /// One counter for each route and kind that was seen; the first route always.
+    fn by_route(
+        &mut self,
+        family: &Family,
+        label: &'static str,
+        kinds: &[(Answered, &'static str)],
+    ) -> fmt::Result {
+        let routes = self.routes.iter();
+        let counts = routes.flat_map(|(route, counts)| {
+            kinds.iter().map(move |(kind, value)| {
+                let labels = [(label, *value), ("route", &**route)];
+                (labels, counts.of(*kind))
+            })
+        });
+        counters(&mut self.encoder, family, counts)
+    }
+
+    fn savings(&mut self) -> fmt::Result {
+        let saved = with_unit(
+            "neuralblitz_cache_handler_saved",
+            "Time that handlers would have taken for what hits answered",
+            Unit::Seconds,
+        );
+        let routes = self.routes.iter();
+        let counts = routes.map(|(route, counts)| ([("route", &**route)], seconds(counts.saved)));
+        counters(&mut self.encoder, &saved, counts)
+    }
+
+    fn passed(&mut self) -> fmt::Result {
+        let passed = family(
+            "neuralblitz_cache_bypassed",
+            "Requests that were none for the cache, by reason",
+        );
+        let observer = &self.cache.observer;
+        let counts = Passed::ALL.map(|why| ([("reason", why.name())], observer.total_passed(why)));
+        counters(&mut self.encoder, &passed, counts)
+    }
+
+    /// Only what happened: there are eight reasons for each operation.
+    fn errors(&mut self) -> fmt::Result {
+        let errors = family(
+            "neuralblitz_cache_errors",
+            "Faults of Redis; each was a miss and no more",
+        );
+        let observer = &self.cache.observer;
+        let all = Operation::ALL
+            .iter()
+            .flat_map(|operation| Fault::ALL.iter().map(move |fault| (*operation, *fault)));
+        let counts = all.filter_map(|(operation, fault)| {
+            let labels = [("operation", operation.name()), ("reason", fault.name())];
+            let count = observer.faults(operation, fault);
+            let always = operation == Operation::Lookup && fault == Fault::Timeout;
+            (always || count > 0).then_some((labels, count))
+        });
+        counters(&mut self.encoder, &errors, counts)
+    }
+
+    fn durations(&mut self) -> fmt::Result {
+        let took = with_unit(
+            "neuralblitz_cache_operation_duration",
+            "How long operations took, however they ended; hits of the local tier are not timed",
+            Unit::Seconds,
+        );
+        let observer = self.cache.observer.clone();
+        let timed = Operation::ALL.map(|operation| (operation, observer.durations(operation)));
+        let timed = timed.iter().filter(|(operation, histogram)| {
+            histogram.count() > 0 || matches!(operation, Operation::Lookup | Operation::Fetch)
+        });
+        let mut encoder = begin(&mut self.encoder, &took, MetricType::Histogram)?;
+        for (operation, histogram) in timed {
+            let labels = [("tier", operation.tier()), ("operation", operation.name())];
+            histogram_of(&mut encoder.encode_family(&labels)?, histogram)?;
+        }
+        let lag = with_unit(
+            "neuralblitz_cache_purge_lag",
+            "How long purges waited until Redis had taken them",
+            Unit::Seconds,
+        );
+        let mut encoder = begin(&mut self.encoder, &lag, MetricType::Histogram)?;
+        histogram_of(&mut encoder, &observer.purge_lag())
+    }
+
+    fn sizes(&mut self) -> fmt::Result {
+        let size = with_unit(
+            "neuralblitz_cache_size",
+            "Bytes of what is stored, about",
+            Unit::Bytes,
+        );
+        let stats = &self.stats;
+        let local = [([("tier", "local")], stats.local_bytes)];
+        gauges(&mut self.encoder, &size, local)?;
+        let keys = family("neuralblitz_cache_keys_total", "Entries and values stored");
+        let local = [([("tier", "local")], stats.local_entries as u64)];
+        gauges(&mut self.encoder, &keys, local)
+    }
+
+    fn states(&mut self) -> fmt::Result {
+        let breaker = family(
+            "neuralblitz_cache_breaker_state",
+            "1 for the state that the circuit breaker in front of Redis is in",
+        );
+        let (stats, encoder) = (&self.stats, &mut self.encoder);
+        let each = BREAKER.map(|(state, name)| {
+            let labels = [("state", name)];
+            (labels, u64::from(state == stats.breaker))
+        });
+        gauges(encoder, &breaker, each)?;
+        for (name, help, value) in [
+            (
+                "neuralblitz_cache_connected",
+                "Whether a connection to Redis stands",
+                u64::from(stats.connected),
+            ),
+            (
+                "neuralblitz_cache_coherent",
+                "Whether purges of other instances are heard of",
+                u64::from(stats.coherent),
+            ),
+            (
+                "neuralblitz_cache_connections",
+                "Connections to Redis that stand",
+                stats.connections as u64,
+            ),
+        ] {
+            begin(encoder, &family(name, help), MetricType::Gauge)?.encode_gauge(&value)?;
+        }
+        Ok(())
+    }
+
+    fn queues(&mut self) -> fmt::Result {
+        let (stats, encoder) = (&self.stats, &mut self.encoder);
+        for (name, help, value) in [
+            (
+                "neuralblitz_cache_queued_writes",
+                "Entries queued for Redis or on their way there",
+                stats.queued_writes,
+            ),
+            (
+                "neuralblitz_cache_queued_purges",
+                "Scopes of purges that Redis has not taken yet",
+                stats.queued_purges,
+            ),
+            (
+                "neuralblitz_cache_fetches_under_way",
+                "Runs of handlers that may be shared, right now",
+                stats.fetches_under_way,
+            ),
+            (
+                "neuralblitz_cache_refreshes_under_way",
+                "Stale entries that are being fetched anew in the background, right now",
+                stats.refreshes_under_way,
+            ),
+        ] {
+            let value = value as u64;
+            begin(encoder, &family(name, help), MetricType::Gauge)?.encode_gauge(&value)?;
+        }
+        Ok(())
+    }
+
+    fn totals(&mut self) -> fmt::Result {
+        let (observer, encoder) = (&self.cache.observer, &mut self.encoder);
+        for (name, help, event) in [
+            ("neuralblitz_cache_stored", "Entries stored", Event::Stored),
+            ("neuralblitz_cache_purges", "Purges", Event::Purge),
+            (
+                "neuralblitz_cache_evictions",
+                "Entries that left the local tier to make room for others",
+                Event::Evicted,
+            ),
+            (
+                "neuralblitz_cache_dropped_writes",
+                "Entries that found the write queue full, or Redis left alone",
+                Event::WriteDropped,
+            ),
+            (
+                "neuralblitz_cache_swept",
+                "Purged entries whose memory in Redis this process gave back",
+                Event::Swept,
+            ),
+        ] {
+            let value = observer.total(event);
+            let family = family(name, help);
+            let mut metric = begin(encoder, &family, MetricType::Counter)?;
+            metric.encode_counter::<NoLabelSet, _, f64>(&value, None)?;
+        }
+        Ok(())
+    }
+}
+
+fn begin<'s>(
+    encoder: &'s mut DescriptorEncoder<'_>,
+    family: &'s Family,
+    kind: MetricType,
+) -> Result<MetricEncoder<'s>, fmt::Error> {
+    encoder.encode_descriptor(family.name, family.help, family.unit.as_ref(), kind)
+}
+
+fn counters<L: EncodeLabelSet, V: EncodeCounterValue>(
+    encoder: &mut DescriptorEncoder<'_>,
+    family: &Family,
+    values: impl IntoIterator<Item = (L, V)>,
+) -> fmt::Result {
+    let mut encoder = begin(encoder, family, MetricType::Counter)?;
+    for (labels, value) in values {
+        let mut metric = encoder.encode_family(&labels)?;
+        metric.encode_counter::<NoLabelSet, _, f64>(&value, None)?;
+    }
+    Ok(())
+}
+
+fn gauges<L: EncodeLabelSet, V: EncodeGaugeValue>(
+    encoder: &mut DescriptorEncoder<'_>,
+    family: &Family,
+    values: impl IntoIterator<Item = (L, V)>,
+) -> fmt::Result {
+    let mut encoder = begin(encoder, family, MetricType::Gauge)?;
+    for (labels, value) in values {
+        encoder.encode_family(&labels)?.encode_gauge(&value)?;
+    }
+    Ok(())
+}
+
+fn histogram_of(encoder: &mut MetricEncoder<'_>, histogram: &Histogram) -> fmt::Result {
+    let bounds = BOUNDS
+        .iter()
+        .map(|micros| std::time::Duration::from_micros(*micros).as_secs_f64());
+    let bounds = bounds.chain([f64::MAX]);
+    let buckets: Vec<_> = bounds.zip(histogram.counts).collect();
+    let (sum, count) = (histogram.sum, histogram.count());
+    encoder.encode_histogram::<NoLabelSet>(sum, count, &buckets, None)
+}
+
+fn seconds(millis: u64) -> f64 {
+    std::time::Duration::from_millis(millis).as_secs_f64()
+}

@@ -1,0 +1,325 @@
+//! What the cache counts, and what it logs. Everything that is told passes here.
+
+mod durations;
+mod routes;
+mod windows;
+
+pub(crate) use durations::{BOUNDS, Histogram};
+pub(crate) use routes::{Answered, Counts, Route};
+pub(crate) use windows::Rate;
+
+use crate::breaker::{Change, State};
+use crate::clock::{Timestamp, instant};
+use crate::error::Fault;
+use crate::sync::{Arc, lock};
+use durations::Durations;
+use routes::Routes;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::time::Instant;
+use windows::Windows;
+
+/// Something worth counting, whatever the route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Event {
+    Stored,
+    Purge,
+    /// The record of purges was read whole.
+    RecordRead,
+    /// Too many purges waited, or patterns were refused: everything was purged in their place.
+    PurgeWidened,
+    /// A request answered by another instance's run of the handler, for which it waited.
+    FetchedElsewhere,
+    /// A response whose tags are too many, or too long.
+    TagsRefused,
+    WriteDropped,
+    /// An entry of the local tier made room for another.
+    Evicted,
+    /// A purged entry whose memory in Redis was given back.
+    Swept,
+    Fault,
+}
+
+const EVENTS: usize = 10;
+
+/// Why a request is none for the cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Passed {
+    /// A method that is not looked up.
+    Method,
+    /// A rule of the layer.
+    Rule,
+    /// A setting of the route.
+    Route,
+    /// A GET with content.
+    Content,
+    Upgrade,
+    /// Only the handler can judge it.
+    Precondition,
+    /// Two of them, or none that can be read.
+    Authority,
+    /// A layer of the same cache further out looks after it.
+    Nested,
+    /// Called outside of a runtime.
+    Runtime,
+}
+
+impl Passed {
+    pub(crate) const ALL: [Self; 9] = [
+        Self::Method,
+        Self::Rule,
+        Self::Route,
+        Self::Content,
+        Self::Upgrade,
+        Self::Precondition,
+        Self::Authority,
+        Self::Nested,
+        Self::Runtime,
+    ];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Method => "method",
+            Self::Rule => "rule",
+            Self::Route => "route",
+            Self::Content => "content",
+            Self::Upgrade => "upgrade",
+            Self::Precondition => "precondition",
+            Self::Authority => "authority",
+            Self::Nested => "nested",
+            Self::Runtime => "runtime",
+        }
+    }
+}
+
+/// What is done with Redis, or by a handler.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Operation {
+    Lookup,
+    Store,
+    Purge,
+    Delete,
+    /// Reading what came.
+    Decode,
+    Sweep,
+    /// Taking and giving back the right to fetch for all instances.
+    Lease,
+    /// Counting the keys of the namespace.
+    Count,
+    /// A run of the handler, to its head.
+    Fetch,
+}
+
+impl Operation {
+    pub(crate) const ALL: [Self; 9] = [
+        Self::Lookup,
+        Self::Store,
+        Self::Purge,
+        Self::Delete,
+        Self::Decode,
+        Self::Sweep,
+        Self::Lease,
+        Self::Count,
+        Self::Fetch,
+    ];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Lookup => "lookup",
+            Self::Store => "store",
+            Self::Purge => "purge",
+            Self::Delete => "delete",
+            Self::Decode => "decode",
+            Self::Sweep => "sweep",
+            Self::Lease => "lease",
+            Self::Count => "count",
+            Self::Fetch => "fetch",
+        }
+    }
+
+    /// Who does it.
+    pub(crate) fn tier(self) -> &'static str {
+        match self {
+            Self::Fetch => "handler",
+            _ => "redis",
+        }
+    }
+}
+
+/// Counts, each on a cache line of its own or among those of its route; keeps what went wrong
+/// last, and since when Redis is used or left alone. Counting allocates nothing.
+#[derive(Debug)]
+pub(crate) struct Observer {
+    counters: [Counter; EVENTS],
+    passed: [Counter; Passed::ALL.len()],
+    faults: [[AtomicU64; Fault::ALL.len()]; Operation::ALL.len()],
+    durations: [Durations; Operation::ALL.len()],
+    purge_lag: Durations,
+    routes: Routes,
+    windows: Windows,
+    health: Mutex<Health>,
+}
+
+#[derive(Debug, Default)]
+#[repr(align(64))]
+struct Counter(AtomicU64);
+
+/// How Redis fares.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Health {
+    /// Since when it is used, or left alone.
+    pub(crate) since: Instant,
+    /// Why it is left alone.
+    pub(crate) reason: Option<Fault>,
+    pub(crate) last_fault: Option<Fault>,
+}
+
+impl Default for Observer {
+    fn default() -> Self {
+        Self {
+            counters: Default::default(),
+            passed: Default::default(),
+            faults: Default::default(),
+            durations: Default::default(),
+            purge_lag: Durations::default(),
+            routes: Routes::default(),
+            windows: Windows::default(),
+            health: Mutex::new(Health {
+                since: instant(),
+                reason: None,
+                last_fault: None,
+            }),
+        }
+    }
+}
+
+impl Observer {
+    pub(crate) fn count(&self, event: Event) {
+        self.counters[event as usize]
+            .0
+            .fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn total(&self, event: Event) -> u64 {
+        self.counters[event as usize].0.load(Ordering::Relaxed)
+    }
+
+    /// A request answered without asking a handler.
+    #[inline]
+    pub(crate) fn hit(&self, route: Route, answered: Answered, handler_ms: u32, now: Timestamp) {
+        self.windows.tick(&self.routes, now);
+        self.routes.count(route, answered);
+        self.routes.save(route, handler_ms);
+    }
+
+    /// A request answered otherwise.
+    pub(crate) fn answered(&self, route: Route, answered: Answered, now: Timestamp) {
+        self.windows.tick(&self.routes, now);
+        self.routes.count(route, answered);
+    }
+
+    pub(crate) fn passed(&self, why: Passed) {
+        self.passed[why as usize].0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn total_passed(&self, why: Passed) -> u64 {
+        self.passed[why as usize].0.load(Ordering::Relaxed)
+    }
+
+    /// How long an operation took, however it ended.
+    pub(crate) fn took(&self, operation: Operation, time: Duration) {
+        self.durations[operation as usize].add(time);
+    }
+
+    pub(crate) fn durations(&self, operation: Operation) -> Histogram {
+        self.durations[operation as usize].read()
+    }
+
+    /// How long a purge waited until Redis had taken it.
+    pub(crate) fn purge_took_effect(&self, after: Duration) {
+        self.purge_lag.add(after);
+    }
+
+    pub(crate) fn purge_lag(&self) -> Histogram {
+        self.purge_lag.read()
+    }
+
+    /// Where a pattern of the router or of the settings is counted.
+    pub(crate) fn route(&self, pattern: &str) -> Route {
+        self.routes.place(pattern)
+    }
+
+    /// What was counted, by route.
+    pub(crate) fn by_route(&self) -> Vec<(Arc<str>, Counts)> {
+        self.routes.read()
+    }
+
+    /// What was counted, over all routes.
+    pub(crate) fn over_routes(&self) -> Counts {
+        self.routes.total()
+    }
+
+    /// Hits and misses by route in the last `window`.
+    pub(crate) fn rates(&self, now: Timestamp, window: Duration) -> Vec<(Arc<str>, Rate)> {
+        self.windows.read(&self.routes, now, window)
+    }
+
+    pub(crate) fn faults(&self, operation: Operation, fault: Fault) -> u64 {
+        self.faults[operation as usize][fault as usize].load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn health(&self) -> Health {
+        *lock(&self.health)
+    }
+
+    /// A store fault: a miss, a count, and a line where it is another one than the last; never
+    /// more.
+    pub(crate) fn fault(&self, operation: Operation, fault: Fault) {
+        if fault == Fault::LeftAlone {
+            return;
+        }
+        self.count(Event::Fault);
+        self.faults[operation as usize][fault as usize].fetch_add(1, Ordering::Relaxed);
+        let last = lock(&self.health).last_fault.replace(fault);
+        match (operation, fault) {
+            _ if last == Some(fault) => {}
+            (Operation::Purge, Fault::Refused) => tracing::warn!("redis refuses to take purges"),
+            _ => {
+                let operation = operation.name();
+                tracing::debug!(operation, %fault, "redis gave no answer");
+            }
+        }
+    }
+
+    /// How an operation ended; what the breaker is about to count must be known as its reason.
+    pub(crate) fn failed(&self, fault: Fault) {
+        lock(&self.health).last_fault = Some(fault);
+    }
+
+    /// A change of the circuit breaker: one line each.
+    pub(crate) fn circuit(&self, change: Change) {
+        let reason = {
+            let mut health = lock(&self.health);
+            match (change.from, change.to) {
+                (State::Closed, _) => {
+                    health.since = instant();
+                    health.reason = health.last_fault;
+                }
+                (_, State::Closed) => {
+                    health.since = instant();
+                    health.reason = None;
+                }
+                _ => {}
+            }
+            health.reason.unwrap_or(Fault::LeftAlone)
+        };
+        match (change.from, change.to) {
+            (State::Closed, _) => {
+                tracing::warn!(%reason, "redis is left alone: local memory and the handlers answer");
+            }
+            (_, State::Closed) => tracing::info!("redis is used again"),
+            (_, to) => tracing::debug!(?to, "circuit breaker"),
+        }
+    }
+}
