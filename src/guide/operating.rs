@@ -19,8 +19,8 @@
 //! | `neuralblitz_cache_bypassed_total` | `reason` | none for the cache; reason: `method`, `rule` (of the layer), `route` (setting), `content`, `upgrade`, `precondition`, `authority`, `nested` (a layer further out looks after it), `runtime` |
 //! | `neuralblitz_cache_breaker_state` | `state` | 1 for one of `closed`, `open`, `half-open`, `off` |
 //! | `neuralblitz_cache_connected`, `_coherent`, `_connections` | | whether Redis is connected; whether purges of other instances are heard of; how many connections stand |
-//! | `neuralblitz_cache_queued_writes`, `_queued_purges`, `_fetches_under_way`, `_refreshes_under_way` | | right now |
-//! | `neuralblitz_cache_stored_total`, `_purges_total`, `_evictions_total`, `_dropped_writes_total`, `_swept_total` | | since the start |
+//! | `neuralblitz_cache_queued_writes`, `_queued_purges`, `_patterns`, `_fetches_under_way`, `_refreshes_under_way` | | right now |
+//! | `neuralblitz_cache_stored_total`, `_purges_total`, `_evictions_total`, `_dropped_writes_total`, `_swept_total`, `_fetched_elsewhere_total`, `_record_reads_total`, `_widened_purges_total`, `_refused_tags_total` | | since the start |
 //! | `neuralblitz_cache_purge_lag_seconds` | | histogram: how long purges waited until Redis had taken them |
 //!
 //! `route` is the pattern that the router matched, else that of the settings, never a path; the

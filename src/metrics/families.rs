@@ -242,6 +242,11 @@ impl<'a, 'e> Families<'a, 'e> {
                 stats.queued_purges,
             ),
             (
+                "neuralblitz_cache_patterns",
+                "Purges by pattern that are kept",
+                stats.patterns,
+            ),
+            (
                 "neuralblitz_cache_fetches_under_way",
                 "Runs of handlers that may be shared, right now",
                 stats.fetches_under_way,
@@ -277,6 +282,26 @@ impl<'a, 'e> Families<'a, 'e> {
                 "neuralblitz_cache_swept",
                 "Purged entries whose memory in Redis this process gave back",
                 Event::Swept,
+            ),
+            (
+                "neuralblitz_cache_fetched_elsewhere",
+                "Requests answered by another instance's run of the handler",
+                Event::FetchedElsewhere,
+            ),
+            (
+                "neuralblitz_cache_record_reads",
+                "Times when the record of purges was read whole",
+                Event::RecordRead,
+            ),
+            (
+                "neuralblitz_cache_widened_purges",
+                "Times when everything was purged in place of too much that waited",
+                Event::PurgeWidened,
+            ),
+            (
+                "neuralblitz_cache_refused_tags",
+                "Responses not stored because of too many tags, or too long ones",
+                Event::TagsRefused,
             ),
         ] {
             let value = observer.total(event);
