@@ -10,6 +10,7 @@ type Source = Box<dyn Error + Send + Sync>;
 #[derive(Debug)]
 pub struct ConfigError {
     setting: &'static str,
+    item: Option<usize>,
     kind: ConfigErrorKind,
 }
 
@@ -21,7 +22,7 @@ pub enum ConfigErrorKind {
     OutOfRange(&'static str),
     /// Not of the form it must have; the text says which.
     Malformed(&'static str),
-    /// A class that has no TTL.
+    /// A class that nothing is said of.
     UnknownClass,
     /// A path pattern that cannot be read, or that means the same as another.
     BadPattern,
@@ -29,13 +30,30 @@ pub enum ConfigErrorKind {
 
 impl ConfigError {
     pub(crate) fn new(setting: &'static str, kind: ConfigErrorKind) -> Self {
-        Self { setting, kind }
+        let item = None;
+        Self {
+            setting,
+            item,
+            kind,
+        }
+    }
+
+    pub(crate) fn of_item(mut self, item: usize) -> Self {
+        self.item = Some(item);
+        self
     }
 
     /// The name of the setting.
     #[must_use]
     pub fn setting(&self) -> &'static str {
         self.setting
+    }
+
+    /// Which of several it is, the first being 0: a route or an event rule, in the order in which
+    /// they were added. `None`: there is one only.
+    #[must_use]
+    pub fn item(&self) -> Option<usize> {
+        self.item
     }
 
     /// What is wrong with it.
@@ -47,12 +65,20 @@ impl ConfigError {
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "setting `{}`: ", self.setting)?;
-        match self.kind {
-            ConfigErrorKind::OutOfRange(range) => write!(f, "must be {range}"),
-            ConfigErrorKind::Malformed(form) => write!(f, "must be {form}"),
-            ConfigErrorKind::UnknownClass => write!(f, "names a class that has no TTL"),
-            ConfigErrorKind::BadPattern => write!(f, "has a path pattern that cannot be used"),
+        match self.item {
+            Some(item) => write!(f, "setting `{}[{item}]`: {}", self.setting, self.kind),
+            None => write!(f, "setting `{}`: {}", self.setting, self.kind),
+        }
+    }
+}
+
+impl fmt::Display for ConfigErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OutOfRange(range) => write!(f, "must be {range}"),
+            Self::Malformed(form) => write!(f, "must be {form}"),
+            Self::UnknownClass => f.write_str("names a class that nothing is said of"),
+            Self::BadPattern => f.write_str("has a path pattern that cannot be used"),
         }
     }
 }

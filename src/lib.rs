@@ -77,7 +77,7 @@ pub mod testing;
 mod values;
 
 pub use cache::Cache;
-pub use config::{CacheConfig, CacheConfigBuilder, EventRule, RedisConfig, Route};
+pub use config::{CacheConfig, CacheConfigBuilder, EventRule, RedisConfig, Route, WarmRequest};
 pub use error::{CacheError, CacheErrorKind, ConfigError, ConfigErrorKind, Fault};
 pub use http::{
     BodyError, CacheBody, CacheLayer, CacheService, CacheTags, CacheTtl, PurgeTags, ResponseFuture,

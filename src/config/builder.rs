@@ -2,7 +2,7 @@
 
 use super::{
     API_RESPONSE, CacheConfig, CircuitBreaker, Classes, EventRule, EventRules, RedisConfig, Route,
-    Routes, Stale,
+    Routes,
 };
 use crate::error::{ConfigError, ConfigErrorKind};
 use crate::fences::Fences;
@@ -70,6 +70,8 @@ impl Default for CacheConfigBuilder {
                 credentials: Credentials::default(),
                 routes: Routes::default(),
                 event_rules: EventRules::default(),
+                warm: Vec::new(),
+                admin_token: None,
             },
             routes: Vec::new(),
             event_rules: Vec::new(),
@@ -176,30 +178,6 @@ impl CacheConfigBuilder {
     /// where neither it nor its layer, route or class says so. Default: zero, never.
     pub fn stale_if_error(mut self, window: Duration) -> Self {
         self.config.classes.stale.if_error = Some(window);
-        self
-    }
-
-    /// The same as [`stale_while_revalidate`](Self::stale_while_revalidate), for a class.
-    pub fn class_stale_while_revalidate(
-        mut self,
-        class: impl Into<String>,
-        window: Duration,
-    ) -> Self {
-        let stale = Stale {
-            while_revalidate: Some(window),
-            ..Stale::default()
-        };
-        self.config.classes.set_stale(class, stale);
-        self
-    }
-
-    /// The same as [`stale_if_error`](Self::stale_if_error), for a class.
-    pub fn class_stale_if_error(mut self, class: impl Into<String>, window: Duration) -> Self {
-        let stale = Stale {
-            if_error: Some(window),
-            ..Stale::default()
-        };
-        self.config.classes.set_stale(class, stale);
         self
     }
 
@@ -439,8 +417,9 @@ impl CacheConfigBuilder {
         }
         self.check_sizes()?;
         self.check_names()?;
-        let routes = Routes::new(self.routes)
-            .ok_or_else(|| ConfigError::new("routes", ConfigErrorKind::BadPattern))?;
+        let bad_pattern =
+            |index| ConfigError::new("routes", ConfigErrorKind::BadPattern).of_item(index);
+        let routes = Routes::new(self.routes).map_err(bad_pattern)?;
         Ok(CacheConfig {
             routes,
             event_rules: EventRules::new(self.event_rules)?,

@@ -1,7 +1,8 @@
 //! Whether settings can be used.
 
-use super::CacheConfigBuilder;
+use super::{CacheConfigBuilder, Route};
 use crate::error::{ConfigError, ConfigErrorKind};
+use secrecy::ExposeSecret;
 use std::time::Duration;
 
 impl CacheConfigBuilder {
@@ -10,6 +11,11 @@ impl CacheConfigBuilder {
         const LONGEST_LEASE: Duration = Duration::from_hours(1);
         let config = &self.config;
         let checks = [
+            (
+                "admin_token",
+                (config.admin_token.as_ref()).is_none_or(|t| !t.expose_secret().is_empty()),
+                "a token, and not empty",
+            ),
             ("local_bytes", config.local_bytes > 0, "more than zero"),
             (
                 "max_body",
@@ -71,20 +77,19 @@ impl CacheConfigBuilder {
             return Err(ConfigError::new("namespace", kind));
         }
         let known = |class: &String| self.config.classes.is_known(class);
-        let mut classes = self
-            .routes
-            .iter()
-            .filter_map(|route| route.rules.class.as_ref());
-        match classes.all(known) {
-            true => Ok(()),
-            false => Err(ConfigError::new("routes", ConfigErrorKind::UnknownClass)),
+        let of_class = |route: &Route| route.rules.class.as_ref().is_some_and(|c| !known(c));
+        match self.routes.iter().position(of_class) {
+            None => Ok(()),
+            Some(index) => {
+                Err(ConfigError::new("routes", ConfigErrorKind::UnknownClass).of_item(index))
+            }
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::{CacheConfig, RedisConfig, Route};
+    use super::super::{CacheConfig, RedisConfig};
     use super::*;
 
     #[test]
@@ -137,6 +142,7 @@ mod tests {
         );
         assert_eq!(refused(new().stamp_cells(3)), "stamp_cells");
         assert_eq!(refused(new().stamp_cells((1 << 20) + 1)), "stamp_cells");
+        assert_eq!(refused(new().admin_token("")), "admin_token");
         assert_eq!(refused(new().namespace("a b")), "namespace");
         assert_eq!(refused(new().namespace("")), "namespace");
         assert_eq!(refused(new().warmup_batch_size(0)), "warmup_batch_size");
@@ -181,8 +187,11 @@ mod tests {
     fn debug_output_shows_no_password() {
         let config = CacheConfig::builder()
             .redis_url("redis://u:geheim@h")
+            .admin_token("geheim")
             .build();
         let config = config.expect("usable");
+        let token = config.admin_token().expect("one");
+        assert_eq!(token.expose_secret(), "geheim");
         assert!(!format!("{config:?}").contains("geheim"));
     }
 }

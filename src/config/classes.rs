@@ -1,6 +1,6 @@
 //! What is said of data classes.
 
-use super::API_RESPONSE;
+use super::{API_RESPONSE, CacheConfigBuilder};
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -15,6 +15,8 @@ pub(crate) struct Classes {
 #[derive(Clone, Copy, Debug, Default)]
 struct Class {
     ttl: Option<Duration>,
+    max_ttl: Option<Duration>,
+    local_only: bool,
     stale: Stale,
 }
 
@@ -61,6 +63,14 @@ impl Classes {
         self.class(class).ttl = Some(ttl);
     }
 
+    pub(super) fn set_max_ttl(&mut self, class: impl Into<String>, longest: Duration) {
+        self.class(class).max_ttl = Some(longest);
+    }
+
+    pub(super) fn set_local_only(&mut self, class: impl Into<String>, local_only: bool) {
+        self.class(class).local_only = local_only;
+    }
+
     /// What `stale` says of the class; where it is silent nothing changes.
     pub(super) fn set_stale(&mut self, class: impl Into<String>, stale: Stale) {
         let class = self.class(class);
@@ -85,9 +95,62 @@ impl Classes {
         said.unwrap_or(self.default_ttl)
     }
 
+    /// For how long at most a response of `class` is served, stale windows included.
+    pub(crate) fn max_ttl(&self, class: Option<&str>) -> Option<Duration> {
+        self.of(class)?.max_ttl
+    }
+
+    /// Whether responses of `class` stay in local memory.
+    pub(crate) fn is_local_only(&self, class: Option<&str>) -> bool {
+        self.of(class).is_some_and(|class| class.local_only)
+    }
+
     /// The stale windows of `class`, else those of all.
     pub(crate) fn stale(&self, class: Option<&str>) -> Stale {
         let said = self.of(class).map(|class| class.stale);
         said.unwrap_or_default().or(self.stale)
+    }
+}
+
+impl CacheConfigBuilder {
+    /// The same as [`stale_while_revalidate`](Self::stale_while_revalidate), for a class.
+    pub fn class_stale_while_revalidate(
+        mut self,
+        class: impl Into<String>,
+        window: Duration,
+    ) -> Self {
+        let stale = Stale {
+            while_revalidate: Some(window),
+            ..Stale::default()
+        };
+        self.config.classes.set_stale(class, stale);
+        self
+    }
+
+    /// The same as [`stale_if_error`](Self::stale_if_error), for a class.
+    pub fn class_stale_if_error(mut self, class: impl Into<String>, window: Duration) -> Self {
+        let stale = Stale {
+            if_error: Some(window),
+            ..Stale::default()
+        };
+        self.config.classes.set_stale(class, stale);
+        self
+    }
+
+    /// For how long at most responses of a class are served and kept, whatever says more: the
+    /// handler, `Cache-Control`, a layer, a route; stale windows included. For what is sensitive.
+    /// Default: none. Zero: they are not stored.
+    pub fn class_max_ttl(mut self, class: impl Into<String>, longest: Duration) -> Self {
+        self.config.classes.set_max_ttl(class, longest);
+        self
+    }
+
+    /// Whether responses of a class stay in local memory: they are neither written to Redis nor
+    /// read from it. Redis is asked whether they were purged, and no more. Where the class is that
+    /// of an inner layer alone, Redis is asked for them, in vain, until one is stored here.
+    /// Default: false.
+    pub fn class_local_only(mut self, class: impl Into<String>, local_only: bool) -> Self {
+        self.config.classes.set_local_only(class, local_only);
+        self
     }
 }

@@ -106,6 +106,16 @@ impl EventRule {
         self
     }
 
+    fn read(self) -> Result<Vec<Templated>, ConfigError> {
+        if self.event.is_empty() || self.targets.is_empty() {
+            return Err(malformed("the name of an event and what it purges"));
+        }
+        let targets = self.targets.into_iter();
+        targets
+            .map(|(target, text)| read(target, &text, self.soft))
+            .collect()
+    }
+
     fn and(mut self, target: Target, template: String) -> Self {
         self.targets.push((target, template));
         self
@@ -135,14 +145,9 @@ pub(crate) struct Templated {
 impl EventRules {
     pub(super) fn new(rules: Vec<EventRule>) -> Result<Self, ConfigError> {
         let mut events: HashMap<String, Vec<Templated>> = HashMap::new();
-        for rule in rules {
-            if rule.event.is_empty() || rule.targets.is_empty() {
-                return Err(malformed("the name of an event and what it purges"));
-            }
-            let templates = events.entry(rule.event).or_default();
-            for (target, text) in rule.targets {
-                templates.push(read(target, &text, rule.soft)?);
-            }
+        for (index, rule) in rules.into_iter().enumerate() {
+            let templates = events.entry(rule.event.clone()).or_default();
+            templates.extend(rule.read().map_err(|error| error.of_item(index))?);
         }
         Ok(Self(events))
     }

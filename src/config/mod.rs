@@ -7,6 +7,7 @@ mod event_rules;
 mod redis;
 mod route;
 mod template;
+mod warm;
 
 pub use builder::CacheConfigBuilder;
 pub(crate) use classes::{Classes, Stale};
@@ -16,6 +17,7 @@ pub use redis::RedisConfig;
 pub use route::Route;
 pub(crate) use route::RouteRules;
 pub(crate) use route::Routes;
+pub use warm::WarmRequest;
 
 use crate::fences::Fences;
 use crate::key::KeyRules;
@@ -23,6 +25,7 @@ use crate::policy::normal::Normal;
 use crate::policy::rules::Rules;
 use crate::policy::{ClientDirectives, Credentials};
 use http::HeaderName;
+use secrecy::SecretString;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
@@ -83,6 +86,8 @@ pub struct CacheConfig {
     pub(crate) credentials: Credentials,
     pub(crate) routes: Routes,
     pub(crate) event_rules: EventRules,
+    pub(crate) warm: Vec<WarmRequest>,
+    pub(crate) admin_token: Option<SecretString>,
 }
 
 impl CacheConfig {

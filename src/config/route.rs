@@ -20,6 +20,7 @@ pub(crate) struct RouteRules {
     pub(crate) ttl: Option<Duration>,
     pub(crate) override_ttl: Option<Duration>,
     pub(crate) class: Option<String>,
+    pub(crate) tags: Vec<String>,
     pub(crate) bypass: bool,
     pub(crate) credentials: Option<Credentials>,
     pub(crate) stale: Stale,
@@ -55,6 +56,14 @@ impl Route {
     #[must_use]
     pub fn class(mut self, class: impl Into<String>) -> Self {
         self.rules.class = Some(class.into());
+        self
+    }
+
+    /// Tags of all its responses, beside their own ([`CacheTags`](crate::CacheTags)). Default:
+    /// none.
+    #[must_use]
+    pub fn tags<I: IntoIterator<Item: Into<String>>>(mut self, tags: I) -> Self {
+        self.rules.tags.extend(tags.into_iter().map(Into::into));
         self
     }
 
@@ -104,16 +113,18 @@ pub(crate) struct Routes {
 }
 
 impl Routes {
-    /// `None`: a pattern cannot be read or means the same as another.
-    pub(crate) fn new(routes: Vec<Route>) -> Option<Self> {
+    /// `Err`: the pattern of this one cannot be read or means the same as another's.
+    pub(crate) fn new(routes: Vec<Route>) -> Result<Self, usize> {
         if routes.is_empty() {
-            return Some(Self::default());
+            return Ok(Self::default());
         }
         let mut patterns = matchit::Router::new();
-        for route in routes {
-            patterns.insert(route.pattern.clone(), route).ok()?;
+        for (index, route) in routes.into_iter().enumerate() {
+            patterns
+                .insert(route.pattern.clone(), route)
+                .map_err(|_| index)?;
         }
-        Some(Self {
+        Ok(Self {
             router: Some(Arc::new(patterns)),
         })
     }

@@ -69,6 +69,7 @@ pub(crate) fn seal(draft: &Draft<'_>) -> Option<Entry> {
         queued: AtomicBool::new(false),
         route: AtomicU8::new(0),
         outage: false,
+        local_only: false,
         wire,
     })
 }
@@ -101,6 +102,7 @@ pub(crate) fn decode(wire: Bytes) -> Option<Entry> {
         queued: AtomicBool::new(false),
         route: AtomicU8::new(0),
         outage: false,
+        local_only: false,
         wire,
     })
 }

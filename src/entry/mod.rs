@@ -114,6 +114,8 @@ pub(crate) struct Entry {
     route: AtomicU8,
     /// Fetched while Redis was left alone: bears a stamp of this process, and stays here.
     pub(crate) outage: bool,
+    /// Of a class that stays in local memory: never written to Redis.
+    pub(crate) local_only: bool,
     head: HeaderMap,
 }
 

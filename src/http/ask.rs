@@ -18,7 +18,7 @@ use crate::policy::fields::Fields;
 use crate::policy::invalidation::is_safe;
 use crate::policy::normal;
 use crate::policy::reuse::{Demand, Reuse, reuse};
-use crate::store::{Found, Tier};
+use crate::store::{Found, Tier, Tiers};
 use http::{HeaderMap, Method, Request, Uri};
 use hyper::body::Body;
 use std::sync::Arc;
@@ -142,8 +142,11 @@ fn credentials<'a>(shared: &'a Shared, route: Option<&'a RouteRules>) -> &'a Cre
     own.or_else(of_route).unwrap_or(general)
 }
 
-/// For how long one instance may fetch for all.
-fn lease(shared: &Shared, route: Option<&RouteRules>) -> Duration {
+/// For how long one instance may fetch for all; zero where each keeps its own.
+fn lease(shared: &Shared, route: Option<&RouteRules>, path: &str) -> Duration {
+    if shared.tiers(path) == Tiers::Local {
+        return Duration::ZERO;
+    }
     let of_route = || route?.lease;
     let general = shared.cache.inner.config.lease;
     shared.lease.or_else(of_route).unwrap_or(general)
@@ -213,7 +216,7 @@ fn admitted<B: Body>(shared: &Shared, request: &Request<B>, depth: u8) -> Result
         guarded,
         conditional: fields.conditional,
         ranged: fields.partial,
-        lease: lease(shared, route),
+        lease: lease(shared, route, uri.path()),
     })))
 }
 

@@ -76,14 +76,23 @@ impl Fetch<'_> {
             now: *now,
             targeted: &self.cache().config.targeted,
         };
-        let storable = storable(&head, &self.ttls(parts, hints))?;
-        let Some(tags) = hints.tagging.of(parts) else {
+        let mut storable = storable(&head, &self.ttls(parts, hints))?;
+        if let Some(longest) = self.cache().config.classes.max_ttl(self.class(hints)) {
+            cap(&mut storable, longest);
+        }
+        let Some(tags) = hints.tagging.of(parts, self.route_tags()) else {
             let path = &*self.ask.key.path;
             self.cache().observer.count(Event::TagsRefused);
             tracing::warn!(path, "not stored: too many tags, or one too long");
             return Err(Refusal::Forbidden);
         };
         Ok(Decided { storable, tags })
+    }
+
+    /// Tags that the route gives to all its responses.
+    fn route_tags(&self) -> &[String] {
+        let route = self.cache().config.routes.find(&self.ask.key.path);
+        route.map_or(&[], |route| &route.tags)
     }
 
     fn ttls(&self, parts: &Parts, hints: &Hints) -> Ttls {
@@ -124,6 +133,19 @@ impl Fetch<'_> {
             .collect()
     }
 
+    /// How long it is kept once it is stale.
+    fn kept(&self, storable: &Storable, class: Option<&str>) -> Duration {
+        let config = &self.cache().config;
+        let kept = match config.rules.store_for_validation && storable.validatable {
+            true => storable.stale.longest().max(KEPT_FOR_VALIDATION),
+            false => storable.stale.longest(),
+        };
+        match config.classes.max_ttl(class) {
+            Some(longest) => kept.min(longest.saturating_sub(storable.fresh_for)),
+            None => kept,
+        }
+    }
+
     /// What will be stored if the body completes.
     pub(super) fn plan(&self, arrived: &Arrived, decided: Decided) -> Plan {
         let Decided { storable, tags } = decided;
@@ -136,10 +158,8 @@ impl Fetch<'_> {
         let hints = arrived.hints.clone().unwrap_or_default();
         let make_etag = config.etag && !headers.contains_key(ETAG);
         let fresh_until = arrived.now.after(storable.fresh_for);
-        let kept = match config.rules.store_for_validation && storable.validatable {
-            true => storable.stale.longest().max(KEPT_FOR_VALIDATION),
-            false => storable.stale.longest(),
-        };
+        let class = self.class(&hints);
+        let kept = self.kept(&storable, class);
         let stamp = match config.fences.stands(Fence::StampBefore) {
             true => self.turn.moment.stamp(),
             false => Some(self.cache().store.latest()),
@@ -170,6 +190,7 @@ impl Fetch<'_> {
             outage: self.cache().store.remote.is_some()
                 && self.turn.moment.is_alone()
                 && config.fences.stands(Fence::Outage),
+            local_only: config.classes.is_local_only(class),
             scopes: self.scopes(&hints, &tags),
             tags,
             status: arrived.parts.status,
@@ -194,6 +215,15 @@ impl Arrived {
             false => self.now,
         }
     }
+}
+
+/// Neither fresh nor stale is it served past `longest`.
+fn cap(storable: &mut Storable, longest: Duration) {
+    storable.fresh_for = storable.fresh_for.min(longest);
+    let left = millis(longest.saturating_sub(storable.fresh_for));
+    let stale = &mut storable.stale;
+    stale.while_revalidate = stale.while_revalidate.min(left);
+    stale.if_error = stale.if_error.min(left);
 }
 
 fn windows(stale: Stale) -> StaleWindows {

@@ -16,7 +16,7 @@ use crate::observe::Answered;
 use crate::policy::conditional::not_modified;
 use crate::policy::reuse::{Reuse, reuse};
 use crate::policy::status::{self, Exception, Fate, Forwarded};
-use crate::store::{Lease, Lookup, Moment, Tier};
+use crate::store::{Lease, Lookup, Moment, Tier, Tiers};
 use crate::taint::Taint;
 use bytes::Buf;
 use http::header::AGE;
@@ -51,6 +51,7 @@ where
             .clock
             .now()
             .after(shared.cache.inner.config.coalesce_timeout),
+        tiers: shared.tiers(&ask.key.path),
     };
     match way.find().await {
         Step::Answer(response) => Ok(response),
@@ -120,6 +121,8 @@ pub(super) struct Way<'a> {
     pub(super) ask: &'a Ask,
     /// When it waits for nobody any more.
     pub(super) give_up: Timestamp,
+    /// Where an answer may lie, as far as that is known before the handler ran.
+    pub(super) tiers: Tiers,
 }
 
 impl Way<'_> {
@@ -233,7 +236,8 @@ impl Way<'_> {
         if !asks || (*guarded && !self.is_public()) {
             return None;
         }
-        let lookup = self.cache.store.lookup(&key.of_part(), headers).await;
+        let part = key.of_part();
+        let lookup = self.cache.store.lookup(&part, headers, self.tiers).await;
         let (entry, tier) = lookup.found?;
         let now = self.cache.clock.now();
         if reuse(&entry.facts(), demand, *guarded, now) != Reuse::Fresh {
@@ -250,7 +254,7 @@ impl Way<'_> {
         if self.ask.guarded && !self.is_public() {
             return Lookup::nothing(self.cache.store.now_here());
         }
-        let lookup = self.cache.store.lookup(key, headers).await;
+        let lookup = self.cache.store.lookup(key, headers, self.tiers).await;
         if let Some((entry, _)) = &lookup.found {
             entry.count_by(self.ask.route);
         }

@@ -6,6 +6,7 @@ use crate::cache::Cache;
 use crate::config::CacheConfig;
 use crate::key::{KeyRules, RequestView};
 use crate::policy::Credentials;
+use crate::store::Tiers;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,6 +39,17 @@ pub(super) struct Shared {
 }
 
 impl Shared {
+    /// Where answers of `path` may lie, by what this layer and the routes say of their class.
+    pub(super) fn tiers(&self, path: &str) -> Tiers {
+        let config = &self.cache.inner.config;
+        let of_route = || config.routes.find(path)?.class.as_deref();
+        let class = self.hints.class.as_deref().or_else(of_route);
+        match config.classes.is_local_only(class) {
+            true => Tiers::Local,
+            false => Tiers::All,
+        }
+    }
+
     /// The same, held by a task of the cache.
     pub(super) fn held_by_task(&self) -> Arc<Self> {
         Arc::new(Self {

@@ -30,6 +30,8 @@ pub(crate) struct Plan {
     pub(super) taint: Taint,
     /// Redis was left alone when the fetch began.
     pub(super) outage: bool,
+    /// Its class stays in local memory.
+    pub(super) local_only: bool,
     pub(super) scopes: Box<[Scope]>,
     pub(super) tags: Vec<String>,
     pub(super) status: StatusCode,
@@ -108,6 +110,7 @@ impl Plan {
             frames,
         })?;
         entry.outage = self.outage;
+        entry.local_only = self.local_only;
         entry.count_by(self.route);
         Some(entry)
     }

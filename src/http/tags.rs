@@ -80,7 +80,7 @@ impl Tagging {
     }
 
     /// All tags of a response, each once. `None`: too many, or one is too long.
-    pub(super) fn of(&self, parts: &Parts) -> Option<Vec<String>> {
+    pub(super) fn of(&self, parts: &Parts, of_route: &[String]) -> Option<Vec<String>> {
         let extension = parts.extensions.get::<CacheTags>();
         let extension = extension.map_or(&[][..], |tags| &tags.0);
         let told = self
@@ -89,7 +89,11 @@ impl Tagging {
             .chain(extension)
             .map(|tag| String::from(&**tag));
         let read = self.read.iter().flat_map(|read| read(parts));
-        let mut tags: Vec<String> = told.chain(read).chain(in_fields(&parts.headers)).collect();
+        let mut tags: Vec<String> = told
+            .chain(of_route.iter().cloned())
+            .chain(read)
+            .chain(in_fields(&parts.headers))
+            .collect();
         tags.retain(|tag| !tag.is_empty());
         tags.sort();
         tags.dedup();
@@ -152,8 +156,8 @@ mod tests {
                 vec![parts.status.to_string(), String::new()]
             })],
         };
-        let tags = tagging.of(&parts).expect("few");
-        assert_eq!(tags, ["200 OK", "a", "b", "c", "d", "e", "f"]);
+        let tags = tagging.of(&parts, &["g".into()]).expect("few");
+        assert_eq!(tags, ["200 OK", "a", "b", "c", "d", "e", "f", "g"]);
     }
 
     #[test]
@@ -163,16 +167,16 @@ mod tests {
             ..Tagging::default()
         };
         let many = |n: usize| (0..n).map(|i| i.to_string().into()).collect();
-        assert!(tagging(many(MOST)).of(&parts(&[])).is_some());
-        assert!(tagging(many(MOST + 1)).of(&parts(&[])).is_none());
+        assert!(tagging(many(MOST)).of(&parts(&[]), &[]).is_some());
+        assert!(tagging(many(MOST + 1)).of(&parts(&[]), &[]).is_none());
         assert!(
             tagging(vec!["x".repeat(LONGEST).into()])
-                .of(&parts(&[]))
+                .of(&parts(&[]), &[])
                 .is_some()
         );
         assert!(
             tagging(vec!["x".repeat(LONGEST + 1).into()])
-                .of(&parts(&[]))
+                .of(&parts(&[]), &[])
                 .is_none()
         );
     }

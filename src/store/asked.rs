@@ -1,6 +1,6 @@
 //! One lookup in Redis: a copy confirmed where the local tier has one, else the whole entry.
 
-use super::{Found, Get, Lookup, Moment, Read, Remote, Store, Tier};
+use super::{Found, Get, Lookup, Moment, Read, Remote, Store, Tier, Tiers};
 use crate::entry::{Entry, Kind, decode};
 use crate::error::Fault;
 use crate::key::{Names, RequestKey, variant_bytes};
@@ -16,6 +16,7 @@ pub(super) struct Asked<'a> {
     pub(super) key: &'a RequestKey<'a>,
     pub(super) headers: &'a HeaderMap,
     pub(super) names: Names,
+    pub(super) tiers: Tiers,
 }
 
 impl Asked<'_> {
@@ -26,28 +27,42 @@ impl Asked<'_> {
                 None => {
                     // Redis has another one, or none: this one answers nobody any more.
                     self.store.local.remove(self.key, &entry);
-                    self.lookup_whole(moment).await
+                    self.lookup_elsewhere(moment, false).await
                 }
             },
-            _ => self.lookup_whole(moment).await,
+            Found::OtherVariants => self.lookup_elsewhere(moment, true).await,
+            Found::Nothing => self.lookup_elsewhere(moment, false).await,
         }
     }
 
-    /// Asks whether Redis still has what the local tier has a copy of. `None`: it has
-    /// something else.
+    /// What local memory does not have; `others`: it has variants of it.
+    async fn lookup_elsewhere(&self, moment: Moment, others: bool) -> Result<Lookup, Fault> {
+        if self.tiers == Tiers::All {
+            return self.lookup_whole(moment).await;
+        }
+        let read = self.remote.read(&[]).await?;
+        Ok(Lookup {
+            other_variants: others,
+            ..Lookup::nothing(self.store.stamped(moment, &read))
+        })
+    }
+
+    /// Asks whether Redis still has what the local tier has a copy of; of what stays in local
+    /// memory, only whether it was purged. `None`: it has something else.
     async fn lookup_copy(
         &self,
         entry: &Arc<Entry>,
         moment: Moment,
     ) -> Result<Option<Lookup>, Fault> {
-        let name = self.store.name_of(&self.names, self.key, entry);
-        let read = self.remote.read(&[Get::Header(name)]).await?;
+        let name = || self.store.name_of(&self.names, self.key, entry);
+        let get = (!entry.local_only).then(|| Get::Header(name()));
+        let read = self.remote.read(get.as_slice()).await?;
         let header = read.values.first().and_then(Option::as_ref);
         let same = match header {
             Some(header) if !header.is_empty() => {
                 **header == *entry.header() || (entry.is_queued() && entry.is_after(header))
             }
-            _ => entry.is_queued(),
+            _ => entry.is_queued() || entry.local_only,
         };
         if !same || !self.store.confirm(self.remote, entry, &read).await? {
             return Ok(None);

@@ -31,7 +31,10 @@ impl Store {
         if !self.valid_locally(&entry) || self.local.has_newer(key, &entry) {
             return;
         }
-        let remote = self.remote.as_ref().filter(|_| !entry.outage);
+        let remote = self
+            .remote
+            .as_ref()
+            .filter(|_| !entry.outage && !entry.local_only);
         let names = remote.map(|_| self.namespace.names(key));
         if !vary.is_empty() {
             self.record_vary(key, &entry, vary, names.as_ref());
@@ -89,9 +92,9 @@ impl Store {
     ) {
         let known = self.local.vary(key);
         let known_sets = known.as_ref().map_or(&[][..], |record| &record.vary);
-        let as_it_is = known
-            .as_ref()
-            .is_some_and(|known| known.outage == entry.outage);
+        let as_it_is = known.as_ref().is_some_and(|known| {
+            (known.outage, known.local_only) == (entry.outage, entry.local_only)
+        });
         if as_it_is && known_sets.first().is_some_and(|set| set == vary) {
             return;
         }
@@ -114,6 +117,7 @@ impl Store {
             return;
         };
         record.outage = entry.outage;
+        record.local_only = entry.local_only;
         let record = Arc::new(record);
         record.set_queued(names.is_some());
         self.local.insert(key, record.clone());

@@ -63,6 +63,14 @@ pub(crate) enum Tier {
     Fallback,
 }
 
+/// Where a response may lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tiers {
+    All,
+    /// In local memory alone: Redis is asked for the record of purges and nothing else.
+    Local,
+}
+
 /// What a lookup found.
 #[derive(Debug)]
 pub(crate) struct Lookup {
@@ -183,15 +191,21 @@ impl Store {
     }
 
     /// Looks up a response.
-    pub(crate) async fn lookup(&self, key: &RequestKey<'_>, headers: &HeaderMap) -> Lookup {
-        self.lookup_named(key, headers, || self.namespace.names(key))
+    pub(crate) async fn lookup(
+        &self,
+        key: &RequestKey<'_>,
+        headers: &HeaderMap,
+        tiers: Tiers,
+    ) -> Lookup {
+        self.lookup_named(key, headers, tiers, || self.namespace.names(key))
             .await
     }
 
     /// Looks up a value set by hand.
     pub(crate) async fn lookup_value(&self, name: &str) -> Lookup {
         let headers = HeaderMap::new();
-        self.lookup_named(&value_key(name), &headers, || self.namespace.value(name))
+        let names = || self.namespace.value(name);
+        self.lookup_named(&value_key(name), &headers, Tiers::All, names)
             .await
     }
 
@@ -200,6 +214,7 @@ impl Store {
         &self,
         key: &RequestKey<'_>,
         headers: &HeaderMap,
+        tiers: Tiers,
         names: impl FnOnce() -> Names,
     ) -> Lookup {
         let moment = self.now_here();
@@ -210,6 +225,7 @@ impl Store {
                 key,
                 headers,
                 names: names(),
+                tiers,
             },
             _ => return Lookup::local(self.at_once(key, headers, self.clock.now()), moment),
         };
