@@ -32,6 +32,7 @@
 //! | `redis` | yes | the shared tier |
 //! | `axum` | yes | the original path inside `nest`; without it a layer inside a nest sees the stripped one, and two nests with equal inner paths would share entries |
 //! | `metrics` | yes | what the cache counts, for Prometheus: `Cache::metrics`, `Cache::register_metrics` |
+//! | `yaml` | yes | settings from a file and the environment: `CacheConfig::load`, `from_env` |
 //! | `testing` | | entry points for fuzzing; no part of the interface |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -77,6 +78,8 @@ pub mod testing;
 mod values;
 
 pub use cache::Cache;
+#[cfg(feature = "yaml")]
+pub use config::file::{Origin, Setting, Settings, SettingsError, SettingsErrorKind};
 pub use config::{CacheConfig, CacheConfigBuilder, EventRule, RedisConfig, Route, WarmRequest};
 pub use error::{CacheError, CacheErrorKind, ConfigError, ConfigErrorKind, Fault};
 pub use http::{

@@ -63,6 +63,19 @@ pub fn parse_directives(data: &[u8]) {
     assert!(control.directives.no_store || !control.expires);
 }
 
+/// No settings panic; what is refused says so.
+pub fn parse_settings(data: &[u8]) {
+    if let Ok(text) = std::str::from_utf8(data) {
+        crate::config::file::fuzz(text);
+    }
+}
+
+/// The JSON Schema of settings files.
+#[must_use]
+pub fn settings_schema() -> serde_json::Value {
+    crate::config::file::schema::schema()
+}
+
 /// A date means the same in any case, and as it is written by others.
 pub fn parse_date(data: &[u8]) {
     let (now, value) = number(data);

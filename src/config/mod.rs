@@ -4,6 +4,8 @@ mod builder;
 mod check;
 mod classes;
 mod event_rules;
+#[cfg(feature = "yaml")]
+pub(crate) mod file;
 mod redis;
 mod route;
 mod template;

@@ -10,6 +10,7 @@
 //!   Redis user must be allowed
 //! - [`rfc`]: each section of the HTTP caching RFCs, where it is done and which test shows it, and
 //!   each departure with its reason
+//! - [`settings`]: the settings file, the environment over it, and each key with its default
 //! - [`promises`]: what holds after a purge, when Redis is away, and under load
 
 pub mod migrating;
@@ -19,4 +20,6 @@ pub mod promises;
 pub mod purging;
 pub mod rfc;
 pub mod security;
+#[cfg(feature = "yaml")]
+pub mod settings;
 pub mod storing;

@@ -70,6 +70,18 @@ impl Credentials {
         self
     }
 
+    /// The fields that count.
+    #[cfg(feature = "yaml")]
+    pub(crate) fn fields(&self) -> &[HeaderName] {
+        &self.fields
+    }
+
+    /// The names of cookies that do not.
+    #[cfg(feature = "yaml")]
+    pub(crate) fn ignored_cookies(&self) -> &[String] {
+        &self.ignored_cookies
+    }
+
     /// Whether `name` says who is asking. What is part of the key need not be guarded: each
     /// value has entries of its own.
     #[inline]

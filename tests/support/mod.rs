@@ -6,6 +6,7 @@
     reason = "each test file uses its own part"
 )]
 
+pub mod child;
 pub mod redis;
 pub mod web;
 
