@@ -61,7 +61,7 @@ fn examples() -> &'static Path {
 /// An example that is not started yet, free of what the environment may say.
 fn command(name: &str) -> Command {
     let mut command = Command::new(examples().join(name));
-    for variable in ["REDIS_URL", "DEMO_DATA", "NB_CACHE"] {
+    for variable in ["REDIS_URL", "DEMO_DATA", "NB_CACHE", "NB_SETTINGS"] {
         command.env_remove(variable);
     }
     command.env("LISTEN", "127.0.0.1:0");
