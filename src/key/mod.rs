@@ -151,12 +151,18 @@ impl RequestKey<'_> {
     }
 }
 
-/// Equality of two slices of one length. Keys are short: a loop is done before a call of the
-/// library's comparison has begun.
+/// Equality of two slices of one length. Keys are short: words are compared, the last of which
+/// may overlap the one before it, before a call of the library's comparison has begun.
+#[inline]
 fn same(a: &[u8], b: &[u8]) -> bool {
-    let ((words, rest), (other_words, other_rest)) = (a.as_chunks::<8>(), b.as_chunks::<8>());
-    let same_word = |(a, b): (&[u8; 8], &[u8; 8])| u64::from_ne_bytes(*a) == u64::from_ne_bytes(*b);
-    words.iter().zip(other_words).all(same_word) && rest.iter().zip(other_rest).all(|(a, b)| a == b)
+    if let Some(last) = a.last_chunk::<8>() {
+        let mut words = a.as_chunks::<8>().0.iter().zip(b.as_chunks::<8>().0);
+        return Some(last) == b.last_chunk() && words.all(|(a, b)| a == b);
+    }
+    match (a.first_chunk::<4>(), a.last_chunk::<4>()) {
+        (None, None) => a.iter().eq(b),
+        ends => ends == (b.first_chunk(), b.last_chunk()),
+    }
 }
 
 fn length(len: usize) -> [u8; 4] {

@@ -2,6 +2,10 @@
 
 use super::credentials::Credentials;
 use crate::key::KeyRules;
+use http::header::{
+    CACHE_CONTROL, HOST, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE,
+    PRAGMA, RANGE, UPGRADE,
+};
 use http::{HeaderMap, HeaderValue};
 
 /// What a request's fields say that matters here.
@@ -32,19 +36,19 @@ impl<'a> Fields<'a> {
     pub(crate) fn of(headers: &'a HeaderMap, credentials: &Credentials, key: &KeyRules) -> Self {
         let mut fields = Self::default();
         for (name, value) in headers {
-            match name.as_str() {
-                "host" => {
+            match *name {
+                HOST => {
                     fields.host = Some(value);
                     fields.hosts += 1;
                 }
-                "upgrade" => fields.upgrade = true,
-                "range" => (fields.partial, fields.range) = (true, true),
-                "if-range" => fields.partial = true,
-                "if-match" | "if-unmodified-since" => {
+                UPGRADE => fields.upgrade = true,
+                RANGE => (fields.partial, fields.range) = (true, true),
+                IF_RANGE => fields.partial = true,
+                IF_MATCH | IF_UNMODIFIED_SINCE => {
                     (fields.partial, fields.precondition) = (true, true);
                 }
-                "if-none-match" | "if-modified-since" => fields.conditional = true,
-                "cache-control" | "pragma" => fields.directives = true,
+                IF_NONE_MATCH | IF_MODIFIED_SINCE => fields.conditional = true,
+                CACHE_CONTROL | PRAGMA => fields.directives = true,
                 _ => {}
             }
             fields.credential |= credentials.counts(name, headers, key);
@@ -56,7 +60,7 @@ impl<'a> Fields<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::header::{AUTHORIZATION, HOST};
+    use http::header::AUTHORIZATION;
 
     fn fields(lines: &[(&'static str, &'static str)], rule: &Credentials) -> bool {
         let mut headers = HeaderMap::new();
