@@ -237,15 +237,23 @@ fn head_with_places(fields: usize) -> Option<HeaderMap> {
 /// Puts `Age` and `Cache-Status` into their places in a copy of a stored head.
 #[inline]
 pub(crate) fn put_age(head: &mut HeaderMap, age: HeaderValue, status: HeaderValue) {
+    if let Some((its_age, its_status)) = places(head) {
+        (*its_age, *its_status) = (age, status);
+    } else {
+        head.insert(AGE, age);
+        head.insert(CACHE_STATUS, status);
+    }
+}
+
+/// The places for `Age` and `Cache-Status` in a copy of a stored head, if it still has them.
+#[inline]
+pub(crate) fn places(head: &mut HeaderMap) -> Option<(&mut HeaderValue, &mut HeaderValue)> {
     let mut fields = head.iter_mut();
-    match (fields.next(), fields.next()) {
-        (Some((first, its)), Some((second, other))) if *first == AGE && *second == CACHE_STATUS => {
-            (*its, *other) = (age, status);
+    match (fields.next()?, fields.next()?) {
+        ((first, age), (second, status)) if *first == AGE && *second == CACHE_STATUS => {
+            Some((age, status))
         }
-        _ => {
-            head.insert(AGE, age);
-            head.insert(CACHE_STATUS, status);
-        }
+        _ => None,
     }
 }
 

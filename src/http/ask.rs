@@ -93,7 +93,7 @@ pub(super) fn begin<B: Body>(shared: &Shared, request: &Request<B>) -> Begin {
     if depth > 0 {
         decline(extensions, &shared.cache);
     }
-    admitted(shared, request, depth).unwrap_or_else(Begin::Pass)
+    looked_up(shared, request, depth)
 }
 
 /// The GET that a POST may answer too (RFC 9110 §9.3.3).
@@ -116,10 +116,7 @@ fn as_get<B>(shared: &Shared, request: &Request<B>) -> Option<Ask> {
     if left_alone {
         return None;
     }
-    let mut key = shared.key.key(authority(uri, &fields)?, &view);
-    if !std::ptr::eq(uri, request.uri()) && uri != request.uri() {
-        key.rewritten(request.uri());
-    }
+    let key = key_of(&shared.key, authority(uri, &fields)?, &view, request.uri());
     Some(Ask {
         place: cache.store.local.place(&key, &[]),
         route: route_of(cache, request, uri),
@@ -132,6 +129,21 @@ fn as_get<B>(shared: &Shared, request: &Request<B>) -> Option<Ask> {
         ranged: false,
         lease: Duration::ZERO,
     })
+}
+
+/// The key of a request that the handler sees as `uri`.
+#[inline]
+fn key_of<'a>(
+    rules: &KeyRules,
+    authority: &'a str,
+    view: &RequestView<'a>,
+    uri: &Uri,
+) -> RequestKey<'a> {
+    let mut key = rules.key(authority, view);
+    if !std::ptr::eq(view.uri, uri) && view.uri != uri {
+        key.rewritten(uri);
+    }
+    key
 }
 
 /// What counts as credentials in requests for this.
@@ -159,8 +171,7 @@ pub(super) fn host<B>(request: &Request<B>) -> Option<&str> {
     authority(original_uri(request), &fields)
 }
 
-/// An error: not ours.
-fn admitted<B: Body>(shared: &Shared, request: &Request<B>, depth: u8) -> Result<Begin, Passed> {
+fn looked_up<B: Body>(shared: &Shared, request: &Request<B>, depth: u8) -> Begin {
     let (method, headers) = (request.method(), request.headers());
     let cache = &shared.cache.inner;
     let uri = original_uri(request);
@@ -172,21 +183,22 @@ fn admitted<B: Body>(shared: &Shared, request: &Request<B>, depth: u8) -> Result
         extensions: request.extensions(),
     };
     if shared.bypass.as_ref().is_some_and(|bypass| bypass(&view)) {
-        return Ok(Begin::Bypass);
+        return Begin::Bypass;
     }
     let fields = Fields::of(headers, credentials(shared, route), &shared.key);
     let has_content = !request.body().is_end_stream();
-    let admitted = admit(method, &fields, has_content).map_err(passed)?;
-    let guarded = admitted == Admitted::Guarded;
+    let guarded = match admit(method, &fields, has_content) {
+        Ok(admitted) => admitted == Admitted::Guarded,
+        Err(why) => return Begin::Pass(passed(why)),
+    };
     if route.is_some_and(|route| route.bypass) {
-        return Err(Passed::Route);
+        return Begin::Pass(Passed::Route);
     }
-    let authority = authority(uri, &fields).ok_or(Passed::Authority)?;
-    let mut key = shared.key.key(authority, &view);
+    let Some(authority) = authority(uri, &fields) else {
+        return Begin::Pass(Passed::Authority);
+    };
+    let mut key = key_of(&shared.key, authority, &view, request.uri());
     key.depth = depth;
-    if !std::ptr::eq(uri, request.uri()) && uri != request.uri() {
-        key.rewritten(request.uri());
-    }
     let demand = Demand::of(headers, &fields, cache.config.client_directives);
     let head = method == Method::HEAD;
     let now = cache.clock.now();
@@ -197,16 +209,16 @@ fn admitted<B: Body>(shared: &Shared, request: &Request<B>, depth: u8) -> Result
     if let Found::Entry(entry) = found
         && reuse(&entry.facts(), &demand, guarded, now) == Reuse::Fresh
     {
-        return Ok(Begin::Hit(Hit {
+        return Begin::Hit(Hit {
             entry,
             tier,
             now,
             head,
             conditional: fields.conditional,
             ranged: fields.partial,
-        }));
+        });
     }
-    Ok(Begin::Ask(Box::new(Ask {
+    Begin::Ask(Box::new(Ask {
         place: cache.store.local.place(&key, &[]),
         route: route_of(cache, request, uri),
         key: key.into_owned(),
@@ -217,7 +229,7 @@ fn admitted<B: Body>(shared: &Shared, request: &Request<B>, depth: u8) -> Result
         conditional: fields.conditional,
         ranged: fields.partial,
         lease: lease(shared, route, uri.path()),
-    })))
+    }))
 }
 
 fn passed(why: NotOurs) -> Passed {

@@ -1,12 +1,16 @@
 //! [`ResponseFuture`].
 
 use super::body::CacheBody;
+use super::reply::fresh;
+use crate::clock::Timestamp;
+use crate::entry::Entry;
 use bytes::Buf;
 use http::{Request, Response};
 use hyper::body::Body;
 use pin_project_lite::pin_project;
 use std::fmt;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use tower::Service;
 
@@ -29,7 +33,9 @@ pin_project! {
     where
         S: Service<Request<ReqB>>,
     {
-        /// A hit of the local tier, or the error of a handler that is not ready.
+        /// A hit of the local tier, to be answered whole, as it was at the time of the call.
+        Hit { entry: Option<Arc<Entry>>, now: Timestamp },
+        /// Another answer that is known at once, or the error of a handler that is not ready.
         Ready { answer: Option<Result<Response<CacheBody<ResB>>, S::Error>> },
         /// Not for this layer.
         Pass { #[pin] future: S::Future },
@@ -42,7 +48,15 @@ impl<S, ReqB, ResB> ResponseFuture<S, ReqB, ResB>
 where
     S: Service<Request<ReqB>>,
 {
+    /// The answer is made where it is asked for, and so moved less.
     #[inline]
+    pub(super) fn hit(entry: Arc<Entry>, now: Timestamp) -> Self {
+        let entry = Some(entry);
+        Self {
+            kind: Kind::Hit { entry, now },
+        }
+    }
+
     pub(super) fn ready(answer: Result<Response<CacheBody<ResB>>, S::Error>) -> Self {
         let answer = Some(answer);
         Self {
@@ -74,6 +88,10 @@ where
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().kind.project() {
+            KindProj::Hit { entry, now } => match entry.take() {
+                Some(entry) => Poll::Ready(Ok(fresh(&entry, *now))),
+                None => Poll::Pending,
+            },
             KindProj::Ready { answer } => match answer.take() {
                 Some(answer) => Poll::Ready(answer),
                 None => Poll::Pending,

@@ -2,7 +2,7 @@
 
 use super::body::CacheBody;
 use crate::clock::Timestamp;
-use crate::entry::{Entry, put_age};
+use crate::entry::{Entry, places, put_age};
 use crate::policy::conditional::{head_of_304, not_modified};
 use crate::policy::ranges::{Ranged, head_of_206, head_of_416, ranged, ranged_of_part};
 use crate::policy::status::{self, Exception};
@@ -18,6 +18,32 @@ pub(super) struct Form<'a> {
     pub(super) conditional: Option<&'a HeaderMap>,
     /// The request's fields if it asks for a part (RFC 9110 §14.2).
     pub(super) ranged: Option<&'a HeaderMap>,
+}
+
+/// The whole answer of a fresh entry.
+#[inline]
+pub(super) fn fresh<B>(entry: &Entry, now: Timestamp) -> Response<CacheBody<B>> {
+    let mut response = Response::new(CacheBody::full(entry.body.clone()));
+    *response.status_mut() = entry.status;
+    let head = response.headers_mut();
+    *head = entry.head().clone();
+    let (age, ttl) = (
+        entry.meta.age(now),
+        entry.facts().fresh_until.since(now) / 1000,
+    );
+    match (places(head), status::line(age), status::line(ttl)) {
+        (Some((its_age, its_status)), Some((age, _)), Some((_, member)))
+            if entry.upstream_status.is_none() =>
+        {
+            its_age.clone_from(age);
+            its_status.clone_from(member);
+        }
+        _ => {
+            let (age, member) = status::hit(age, ttl, entry.upstream_status.as_ref());
+            put_age(head, age, member);
+        }
+    }
+    response
 }
 
 /// The answer of a stored entry; `exception`: it is not simply a fresh one.

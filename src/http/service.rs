@@ -1,6 +1,6 @@
 //! [`CacheService`].
 
-use super::ask::{Begin, begin};
+use super::ask::{Begin, Hit, begin};
 use super::body::CacheBody;
 use super::find::answer;
 use super::future::ResponseFuture;
@@ -54,15 +54,25 @@ where
     fn call(&mut self, mut request: Request<ReqB>) -> Self::Future {
         let cache = &self.shared.cache.inner;
         match begin(&self.shared, &request) {
-            Begin::Hit(hit) => {
+            // Taken apart at once: to move what has just been written is to wait for it.
+            Begin::Hit(Hit {
+                entry,
+                tier,
+                now,
+                head,
+                conditional,
+                ranged,
+            }) => {
+                let exception = told(&cache.observer, tier, &entry, now);
+                if !(head || conditional || ranged) && exception.is_none() {
+                    return ResponseFuture::hit(entry, now);
+                }
                 let form = Form {
-                    head: hit.head,
-                    conditional: hit.conditional.then(|| request.headers()),
-                    ranged: hit.ranged.then(|| request.headers()),
+                    head,
+                    conditional: conditional.then(|| request.headers()),
+                    ranged: ranged.then(|| request.headers()),
                 };
-                let exception = told(&cache.observer, hit.tier, &hit.entry, hit.now);
-                let response = reply::stored(&hit.entry, hit.now, form, exception);
-                ResponseFuture::ready(Ok(response))
+                ResponseFuture::ready(Ok(reply::stored(&entry, now, form, exception)))
             }
             Begin::Ask(ask) if tokio::runtime::Handle::try_current().is_ok() => {
                 cache.start();

@@ -94,6 +94,12 @@ static LINES: LazyLock<Box<[(HeaderValue, HeaderValue)]>> = LazyLock::new(|| {
     ends.into_iter().map(line).collect()
 });
 
+/// What is written beforehand for so many seconds: as an `Age`, and as the time a hit has left.
+#[inline]
+pub(crate) fn line(seconds: u64) -> Option<&'static (HeaderValue, HeaderValue)> {
+    LINES.get(usize::try_from(seconds).ok()?)
+}
+
 /// `Age` and `Cache-Status` of a hit.
 #[inline]
 pub(crate) fn hit(
@@ -104,7 +110,6 @@ pub(crate) fn hit(
     if let Some(upstream) = upstream {
         return hit_behind(age, ttl, upstream);
     }
-    let line = |seconds: u64| LINES.get(usize::try_from(seconds).ok()?);
     let age = match line(age) {
         Some((age, _)) => age.clone(),
         None => HeaderValue::from(age),

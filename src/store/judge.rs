@@ -139,9 +139,10 @@ impl Store {
     #[inline]
     pub(super) fn valid_here(&self, entry: &Entry) -> bool {
         let epoch = self.purges.epoch();
-        if entry.is_valid_in(epoch) {
-            return true;
-        }
+        entry.is_valid_in(epoch) || self.found_valid_here(entry, epoch)
+    }
+
+    fn found_valid_here(&self, entry: &Entry, epoch: u64) -> bool {
         let valid = self.noted(entry, self.judge_own(entry));
         if valid {
             entry.valid_in(epoch);

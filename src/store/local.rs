@@ -66,13 +66,15 @@ impl Local {
     /// The newest entry whose `Vary` fields match the request's.
     #[inline]
     pub(crate) fn find(&self, key: &RequestKey<'_>, headers: &HeaderMap) -> Found {
-        let Some(first) = self.at(key, &[]) else {
-            return Found::Nothing;
-        };
-        if first.kind != Kind::Vary {
-            return Found::Entry(first);
+        match self.at(key, &[]) {
+            None => Found::Nothing,
+            Some(entry) if entry.kind != Kind::Vary => Found::Entry(entry),
+            Some(record) => self.find_variant(key, &record, headers),
         }
-        let newest = first
+    }
+
+    fn find_variant(&self, key: &RequestKey<'_>, record: &Entry, headers: &HeaderMap) -> Found {
+        let newest = record
             .vary
             .iter()
             .filter_map(|set| self.at(key, &variant_bytes(set, headers)))

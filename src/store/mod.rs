@@ -128,18 +128,27 @@ impl Store {
     ) -> (Found, Tier) {
         match &self.remote {
             None => (self.find_valid(key, headers), Tier::Local),
-            Some(remote) if self.near && self.is_trusted(now) => {
-                match self.find_near(remote, key, headers) {
-                    Found::Nothing if remote.is_left_alone() => {
-                        (self.stand_in(remote, key, headers), Tier::Fallback)
-                    }
-                    found => (found, Tier::Local),
-                }
+            Some(remote) => self.at_once_beside(remote, key, headers, now),
+        }
+    }
+
+    /// What the local tier may answer without asking Redis.
+    fn at_once_beside(
+        &self,
+        remote: &Remote,
+        key: &RequestKey<'_>,
+        headers: &HeaderMap,
+        now: Timestamp,
+    ) -> (Found, Tier) {
+        if self.near && self.is_trusted(now) {
+            let found = self.find_near(remote, key, headers);
+            if !matches!(found, Found::Nothing) || !remote.is_left_alone() {
+                return (found, Tier::Local);
             }
-            Some(remote) if remote.is_left_alone() => {
-                (self.stand_in(remote, key, headers), Tier::Fallback)
-            }
-            Some(_) => (Found::Nothing, Tier::Local),
+        }
+        match remote.is_left_alone() {
+            true => (self.stand_in(remote, key, headers), Tier::Fallback),
+            false => (Found::Nothing, Tier::Local),
         }
     }
 
@@ -172,12 +181,16 @@ impl Store {
     #[inline]
     fn find_valid(&self, key: &RequestKey<'_>, headers: &HeaderMap) -> Found {
         match self.local.find(key, headers) {
-            Found::Entry(entry) if !self.valid_here(&entry) => {
-                self.local.remove(key, &entry);
-                Found::Nothing
-            }
+            Found::Entry(entry) if !self.valid_here(&entry) => self.give_up(key, &entry),
             found => found,
         }
+    }
+
+    /// Purged: takes it out.
+    #[cold]
+    fn give_up(&self, key: &RequestKey<'_>, entry: &Arc<Entry>) -> Found {
+        self.local.remove(key, entry);
+        Found::Nothing
     }
 
     /// The moment of a request that looks nothing up, or found nothing locally.
