@@ -164,6 +164,7 @@ impl KeyRules {
 }
 
 impl UriRules {
+    #[inline]
     pub(crate) fn key<'a>(
         &self,
         authority: &'a str,
@@ -191,10 +192,15 @@ impl UriRules {
     }
 
     /// `None`: a query of which nothing is kept is no query.
+    #[inline]
     fn query<'a>(&self, query: &'a str) -> Option<Cow<'a, str>> {
-        if self.params == Params::All && !self.sort {
-            return Some(Cow::Borrowed(query));
+        match matches!(self.params, Params::All) && !self.sort {
+            true => Some(Cow::Borrowed(query)),
+            false => self.changed_query(query).map(Cow::Owned),
         }
+    }
+
+    fn changed_query(&self, query: &str) -> Option<String> {
         let mut params: Vec<(Vec<u8>, &str)> = query
             .split('&')
             .map(|param| (decoded_name(param), param))
@@ -207,15 +213,26 @@ impl UriRules {
             params.sort_by(|a, b| a.0.cmp(&b.0));
         }
         let params: Vec<&str> = params.into_iter().map(|(_, param)| param).collect();
-        Some(Cow::Owned(params.join("&")))
+        Some(params.join("&"))
     }
 }
 
-/// In one go over all bytes: names are short, and hardly ever have one.
+/// Names are short, and hardly ever have one.
+#[inline]
 fn has_uppercase(name: &str) -> bool {
-    name.bytes()
-        .fold(false, |found, b| found | b.is_ascii_uppercase())
+    let (words, rest) = name.as_bytes().as_chunks::<8>();
+    let in_words = words.iter().fold(0, |found, word| {
+        // Bytes from `A` on, and bytes past `Z`, get their highest bit; it is put aside before.
+        let word = u64::from_ne_bytes(*word);
+        let low = word & !HIGHEST;
+        found | ((low + HIGHEST - ONES * 0x41) ^ (low + HIGHEST - ONES * 0x5b)) & !word
+    });
+    in_words & HIGHEST != 0 || rest.iter().any(u8::is_ascii_uppercase)
 }
+
+/// The lowest, and the highest, bit of each byte of a word.
+const ONES: u64 = u64::MAX / 0xff;
+const HIGHEST: u64 = ONES << 7;
 
 impl Params {
     fn keeps(&self, name: &[u8]) -> bool {
