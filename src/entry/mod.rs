@@ -120,6 +120,12 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
+    /// Whether it is the record of what a key varies by, and answers nothing.
+    #[inline]
+    pub(crate) fn is_vary(&self) -> bool {
+        self.kind == Kind::Vary
+    }
+
     /// The whole envelope.
     pub(crate) fn wire(&self) -> &Bytes {
         &self.wire

@@ -18,7 +18,7 @@ use crate::policy::fields::Fields;
 use crate::policy::invalidation::is_safe;
 use crate::policy::normal;
 use crate::policy::reuse::{Demand, Reuse, reuse};
-use crate::store::{Found, Tier, Tiers};
+use crate::store::{Tier, Tiers};
 use http::{HeaderMap, Method, Request, Uri};
 use hyper::body::Body;
 use std::sync::Arc;
@@ -203,10 +203,10 @@ fn looked_up<B: Body>(shared: &Shared, request: &Request<B>, depth: u8) -> Begin
     let head = method == Method::HEAD;
     let now = cache.clock.now();
     let (found, tier) = match cache.store.at_once(&key, headers, now) {
-        (Found::OtherVariants, _) => at_once_in_one_spelling(cache, &key, headers, now),
+        (Some(record), _) if record.is_vary() => at_once_in_one_spelling(cache, &key, headers, now),
         found => found,
     };
-    if let Found::Entry(entry) = found
+    if let Some(entry) = found.filter(|entry| !entry.is_vary())
         && reuse(&entry.facts(), &demand, guarded, now) == Reuse::Fresh
     {
         return Begin::Hit(Hit {
@@ -254,7 +254,7 @@ fn at_once_in_one_spelling(
     key: &RequestKey<'_>,
     headers: &HeaderMap,
     now: Timestamp,
-) -> (Found, Tier) {
+) -> (Option<Arc<Entry>>, Tier) {
     let headers = normal::selecting(headers, cache.config.normal);
     cache.store.at_once(key, &headers, now)
 }

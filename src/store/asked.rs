@@ -1,6 +1,6 @@
 //! One lookup in Redis: a copy confirmed where the local tier has one, else the whole entry.
 
-use super::{Found, Get, Lookup, Moment, Read, Remote, Store, Tier, Tiers};
+use super::{Get, Lookup, Moment, Read, Remote, Store, Tier, Tiers};
 use crate::entry::{Entry, Kind, decode};
 use crate::error::Fault;
 use crate::key::{Names, RequestKey, variant_bytes};
@@ -22,7 +22,7 @@ pub(super) struct Asked<'a> {
 impl Asked<'_> {
     pub(super) async fn lookup(&self, moment: Moment) -> Result<Lookup, Fault> {
         match self.store.local.find(self.key, self.headers) {
-            Found::Entry(entry) => match self.lookup_copy(&entry, moment).await? {
+            Some(entry) if !entry.is_vary() => match self.lookup_copy(&entry, moment).await? {
                 Some(lookup) => Ok(lookup),
                 None => {
                     // Redis has another one, or none: this one answers nobody any more.

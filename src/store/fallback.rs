@@ -3,11 +3,12 @@
 //! Purges of this process count as ever. Those of others cannot be heard of: an answer is never
 //! further behind them than `fallback_staleness`.
 
-use super::{Covered, Found, Remote, Store};
+use super::{Covered, Remote, Store};
 use crate::clock::Timestamp;
 use crate::entry::Entry;
 use crate::key::RequestKey;
 use http::HeaderMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 impl Store {
@@ -16,12 +17,10 @@ impl Store {
         remote: &Remote,
         key: &RequestKey<'_>,
         headers: &HeaderMap,
-    ) -> Found {
-        match self.local.find(key, headers) {
-            // Left where it is: Redis may find it valid again.
-            Found::Entry(entry) if !self.may_stand_in(remote, &entry) => Found::Nothing,
-            found => found,
-        }
+    ) -> Option<Arc<Entry>> {
+        let found = self.local.find(key, headers)?;
+        // Left where it is: Redis may find it valid again.
+        (found.is_vary() || self.may_stand_in(remote, &found)).then_some(found)
     }
 
     /// Whether an entry may answer without Redis. One that came before: if nothing that was heard

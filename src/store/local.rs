@@ -3,7 +3,7 @@
 //! Entries are found by a 64-bit hash keyed per process and then compared whole: a collision,
 //! be it found by chance or by patience, is a miss and never another's answer.
 
-use crate::entry::{Entry, Kind};
+use crate::entry::Entry;
 use crate::key::{RequestKey, variant_bytes};
 use crate::observe::{Event, Observer};
 use foldhash::quality::RandomState;
@@ -16,15 +16,6 @@ use std::sync::Arc;
 pub(crate) struct Local {
     entries: Cache<u64, Arc<Entry>, ByBytes, BuildHasherDefault<AsIs>, Told>,
     hasher: RandomState,
-}
-
-/// What the local tier knows of a key.
-#[derive(Debug)]
-pub(crate) enum Found {
-    Entry(Arc<Entry>),
-    /// Responses are stored, but none for these fields.
-    OtherVariants,
-    Nothing,
 }
 
 impl Local {
@@ -63,31 +54,31 @@ impl Local {
         (same_variant && key.matches(&entry.key)).then_some(entry)
     }
 
-    /// The newest entry whose `Vary` fields match the request's.
+    /// The newest entry whose `Vary` fields match the request's. Where responses are stored, but
+    /// none for these fields: the record of what they vary by.
     #[inline]
-    pub(crate) fn find(&self, key: &RequestKey<'_>, headers: &HeaderMap) -> Found {
-        match self.at(key, &[]) {
-            None => Found::Nothing,
-            Some(entry) if entry.kind != Kind::Vary => Found::Entry(entry),
-            Some(record) => self.find_variant(key, &record, headers),
+    pub(crate) fn find(&self, key: &RequestKey<'_>, headers: &HeaderMap) -> Option<Arc<Entry>> {
+        let first = self.at(key, &[])?;
+        match first.is_vary() {
+            false => Some(first),
+            true => Some(self.variant(key, &first, headers).unwrap_or(first)),
         }
     }
 
-    fn find_variant(&self, key: &RequestKey<'_>, record: &Entry, headers: &HeaderMap) -> Found {
-        let newest = record
-            .vary
-            .iter()
-            .filter_map(|set| self.at(key, &variant_bytes(set, headers)))
-            .max_by_key(|entry| entry.meta.stored_at);
-        match newest {
-            Some(entry) => Found::Entry(entry),
-            None => Found::OtherVariants,
-        }
+    fn variant(
+        &self,
+        key: &RequestKey<'_>,
+        record: &Entry,
+        headers: &HeaderMap,
+    ) -> Option<Arc<Entry>> {
+        let sets = record.vary.iter();
+        sets.filter_map(|set| self.at(key, &variant_bytes(set, headers)))
+            .max_by_key(|entry| entry.meta.stored_at)
     }
 
     /// The record of what a key varies by.
     pub(crate) fn vary(&self, key: &RequestKey<'_>) -> Option<Arc<Entry>> {
-        self.at(key, &[]).filter(|entry| entry.kind == Kind::Vary)
+        self.at(key, &[]).filter(|entry| entry.is_vary())
     }
 
     /// Whether what stands in the place of `entry` was fetched later. The stamps of an outage are
@@ -179,7 +170,7 @@ impl Hasher for AsIs {
 mod tests {
     use super::*;
     use crate::clock::Timestamp;
-    use crate::entry::{Draft, Meta, seal};
+    use crate::entry::{Draft, Kind, Meta, seal};
     use crate::key::KeyRules;
     use crate::stamp::Stamp;
     use bytes::Bytes;
@@ -208,7 +199,7 @@ mod tests {
     }
 
     fn found(local: &Local, key: &RequestKey<'_>) -> bool {
-        matches!(local.find(key, &HeaderMap::new()), Found::Entry(_))
+        local.find(key, &HeaderMap::new()).is_some()
     }
 
     #[test]

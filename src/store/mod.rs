@@ -20,7 +20,7 @@ mod redis;
 pub(crate) mod subject;
 
 use asked::Asked;
-pub(crate) use local::{Found, Local};
+pub(crate) use local::Local;
 use moment::Known;
 pub(crate) use moment::Moment;
 pub(crate) use redis::{Applied, Ended, Lease, Parts, Remote, Taken};
@@ -118,14 +118,15 @@ impl Store {
     }
 
     /// What the local tier may answer without asking anybody: without Redis, while purges are
-    /// heard of, or while Redis is left alone.
+    /// heard of, or while Redis is left alone. As [`find`](Local::find) does, it gives the record
+    /// of what responses vary by where none fits.
     #[inline]
     pub(crate) fn at_once(
         &self,
         key: &RequestKey<'_>,
         headers: &HeaderMap,
         now: Timestamp,
-    ) -> (Found, Tier) {
+    ) -> (Option<Arc<Entry>>, Tier) {
         match &self.remote {
             None => (self.find_valid(key, headers), Tier::Local),
             Some(remote) => self.at_once_beside(remote, key, headers, now),
@@ -139,16 +140,16 @@ impl Store {
         key: &RequestKey<'_>,
         headers: &HeaderMap,
         now: Timestamp,
-    ) -> (Found, Tier) {
+    ) -> (Option<Arc<Entry>>, Tier) {
         if self.near && self.is_trusted(now) {
             let found = self.find_near(remote, key, headers);
-            if !matches!(found, Found::Nothing) || !remote.is_left_alone() {
+            if found.is_some() || !remote.is_left_alone() {
                 return (found, Tier::Local);
             }
         }
         match remote.is_left_alone() {
             true => (self.stand_in(remote, key, headers), Tier::Fallback),
-            false => (Found::Nothing, Tier::Local),
+            false => (None, Tier::Local),
         }
     }
 
@@ -164,11 +165,14 @@ impl Store {
 
     /// What is valid by all purges heard of.
     #[inline]
-    fn find_near(&self, remote: &Remote, key: &RequestKey<'_>, headers: &HeaderMap) -> Found {
-        match self.local.find(key, headers) {
-            Found::Entry(entry) if !self.valid_near(remote, &entry) => Found::Nothing,
-            found => found,
-        }
+    fn find_near(
+        &self,
+        remote: &Remote,
+        key: &RequestKey<'_>,
+        headers: &HeaderMap,
+    ) -> Option<Arc<Entry>> {
+        let found = self.local.find(key, headers)?;
+        (found.is_vary() || self.valid_near(remote, &found)).then_some(found)
     }
 
     /// The moment of a lookup that read the clock.
@@ -179,18 +183,13 @@ impl Store {
     }
 
     #[inline]
-    fn find_valid(&self, key: &RequestKey<'_>, headers: &HeaderMap) -> Found {
-        match self.local.find(key, headers) {
-            Found::Entry(entry) if !self.valid_here(&entry) => self.give_up(key, &entry),
-            found => found,
+    fn find_valid(&self, key: &RequestKey<'_>, headers: &HeaderMap) -> Option<Arc<Entry>> {
+        let found = self.local.find(key, headers)?;
+        if !found.is_vary() && !self.valid_here(&found) {
+            self.local.remove(key, &found);
+            return None;
         }
-    }
-
-    /// Purged: takes it out.
-    #[cold]
-    fn give_up(&self, key: &RequestKey<'_>, entry: &Arc<Entry>) -> Found {
-        self.local.remove(key, entry);
-        Found::Nothing
+        Some(found)
     }
 
     /// The moment of a request that looks nothing up, or found nothing locally.
@@ -266,9 +265,8 @@ impl Store {
         headers: &HeaderMap,
         moment: &Moment,
     ) -> Option<Arc<Entry>> {
-        let Found::Entry(entry) = self.local.find(key, headers) else {
-            return None;
-        };
+        let found = self.local.find(key, headers);
+        let entry = found.filter(|entry| !entry.is_vary())?;
         let known = entry.verified().max(entry.meta.stamp);
         let valid = match (&self.remote, moment.known) {
             (None, _) => self.valid_here(&entry),
@@ -325,14 +323,10 @@ pub(crate) fn value_key(name: &str) -> RequestKey<'_> {
 }
 
 impl Lookup {
-    fn local((found, tier): (Found, Tier), moment: Moment) -> Self {
-        let (found, other_variants) = match found {
-            Found::Entry(entry) => (Some((entry, tier)), false),
-            Found::OtherVariants => (None, true),
-            Found::Nothing => (None, false),
-        };
+    fn local((found, tier): (Option<Arc<Entry>>, Tier), moment: Moment) -> Self {
+        let other_variants = found.as_ref().is_some_and(|entry| entry.is_vary());
         Self {
-            found,
+            found: found.filter(|_| !other_variants).map(|entry| (entry, tier)),
             other_variants,
             moment,
         }
@@ -340,6 +334,6 @@ impl Lookup {
 
     /// Nothing was found, or asked.
     pub(crate) fn nothing(moment: Moment) -> Self {
-        Self::local((Found::Nothing, Tier::Local), moment)
+        Self::local((None, Tier::Local), moment)
     }
 }
