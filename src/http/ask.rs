@@ -14,7 +14,7 @@ use crate::key::{KeyRules, RequestKey, RequestView};
 use crate::observe::{Passed, Route};
 use crate::policy::Credentials;
 use crate::policy::admit::{Admitted, NotOurs, admit, authority};
-use crate::policy::fields::Fields;
+use crate::policy::fields::{Fields, Said};
 use crate::policy::invalidation::is_safe;
 use crate::policy::normal;
 use crate::policy::reuse::{Demand, Reuse, reuse};
@@ -112,7 +112,9 @@ fn as_get<B>(shared: &Shared, request: &Request<B>) -> Option<Ask> {
         || !cache.config.rules.posted
         || shared.bypass.as_ref().is_some_and(|bypass| bypass(&view))
         || route.is_some_and(|route| route.bypass)
-        || (fields.upgrade || fields.partial || fields.conditional);
+        || [Said::Upgrade, Said::Partial, Said::Conditional]
+            .map(|said| fields.say(said))
+            .contains(&true);
     if left_alone {
         return None;
     }
@@ -124,7 +126,7 @@ fn as_get<B>(shared: &Shared, request: &Request<B>) -> Option<Ask> {
         headers: normal::selecting(headers, cache.config.normal),
         demand: Demand::of(headers, &fields, cache.config.client_directives),
         head: false,
-        guarded: fields.credential,
+        guarded: fields.say(Said::Credential),
         conditional: false,
         ranged: false,
         lease: Duration::ZERO,
@@ -214,8 +216,8 @@ fn looked_up<B: Body>(shared: &Shared, request: &Request<B>, depth: u8) -> Begin
             tier,
             now,
             head,
-            conditional: fields.conditional,
-            ranged: fields.partial,
+            conditional: fields.say(Said::Conditional),
+            ranged: fields.say(Said::Partial),
         });
     }
     Begin::Ask(Box::new(Ask {
@@ -226,8 +228,8 @@ fn looked_up<B: Body>(shared: &Shared, request: &Request<B>, depth: u8) -> Begin
         demand,
         head,
         guarded,
-        conditional: fields.conditional,
-        ranged: fields.partial,
+        conditional: fields.say(Said::Conditional),
+        ranged: fields.say(Said::Partial),
         lease: lease(shared, route, uri.path()),
     }))
 }

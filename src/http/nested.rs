@@ -95,9 +95,12 @@ pub(super) fn leave_note(extensions: &mut Extensions, note: Note) {
 }
 
 /// How many layers of `cache` the request has passed.
+#[inline]
 pub(super) fn depth(extensions: &Extensions, cache: &Cache) -> u8 {
-    let count = notes(extensions, cache).count();
-    u8::try_from(count).unwrap_or(u8::MAX)
+    match extensions.is_empty() {
+        true => 0,
+        false => u8::try_from(notes(extensions, cache).count()).unwrap_or(u8::MAX),
+    }
 }
 
 /// Hands hints to the layers of `cache` further out.

@@ -1,6 +1,6 @@
 //! Whether a request is one for the cache.
 
-use super::fields::Fields;
+use super::fields::{Fields, Said};
 use http::{Method, Uri};
 
 /// How a request may use the cache.
@@ -38,13 +38,13 @@ pub(crate) fn admit(
     if has_content {
         return Err(NotOurs::Content);
     }
-    if fields.upgrade {
+    if fields.say(Said::Upgrade) {
         return Err(NotOurs::Upgrade);
     }
-    if fields.precondition {
+    if fields.say(Said::Precondition) {
         return Err(NotOurs::Precondition);
     }
-    Ok(if fields.credential {
+    Ok(if fields.say(Said::Credential) {
         Admitted::Guarded
     } else {
         Admitted::Shared

@@ -22,8 +22,8 @@ use http::{HeaderMap, HeaderName};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Credentials {
     fields: Vec<HeaderName>,
-    /// A bit for each length a field's name has: most names of a request are told by it.
-    lengths: u64,
+    /// A bit for each name, by its length and end: most names of a request are told by it.
+    marks: u64,
     ignored_cookies: Vec<String>,
 }
 
@@ -41,7 +41,7 @@ impl Credentials {
     pub fn none() -> Self {
         Self {
             fields: Vec::new(),
-            lengths: 0,
+            marks: 0,
             ignored_cookies: Vec::new(),
         }
     }
@@ -49,7 +49,7 @@ impl Credentials {
     /// Adds a field.
     #[must_use]
     pub fn field(mut self, name: HeaderName) -> Self {
-        self.lengths |= length_bit(&name);
+        self.marks |= mark(&name);
         self.fields.push(name);
         self
     }
@@ -82,12 +82,16 @@ impl Credentials {
         &self.ignored_cookies
     }
 
+    /// Whether `name` may be one of the fields; only those that may be need be looked at.
+    #[inline]
+    pub(crate) fn may_count(&self, name: &HeaderName) -> bool {
+        self.marks & mark(name) != 0
+    }
+
     /// Whether `name` says who is asking. What is part of the key need not be guarded: each
     /// value has entries of its own.
-    #[inline]
     pub(crate) fn counts(&self, name: &HeaderName, headers: &HeaderMap, key: &KeyRules) -> bool {
-        self.lengths & length_bit(name) != 0
-            && self.fields.contains(name)
+        self.fields.contains(name)
             && !key.headers.contains(name)
             && (*name != COOKIE || self.cookie_counts(headers, key))
     }
@@ -105,7 +109,11 @@ impl Credentials {
     }
 }
 
-/// Names of 64 bytes share their bit with those of none.
-fn length_bit(name: &HeaderName) -> u64 {
-    1 << (name.as_str().len() % 64)
+/// Several names may have one mark; the fields that count by default share theirs with no field
+/// that browsers send.
+#[inline]
+fn mark(name: &HeaderName) -> u64 {
+    let name = name.as_str().as_bytes();
+    let end = usize::from(name.last().copied().unwrap_or(0));
+    1 << ((name.len() * 7 + end) % 64)
 }

@@ -10,25 +10,29 @@ use http::{HeaderMap, HeaderValue};
 
 /// What a request's fields say that matters here.
 #[derive(Clone, Copy, Debug, Default)]
-#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(crate) struct Fields<'a> {
     /// The last `Host`.
     pub(crate) host: Option<&'a HeaderValue>,
     pub(crate) hosts: usize,
+    /// A bit for each [`Said`].
+    said: u8,
+}
+
+/// What a request may say by a field.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Said {
     /// `Upgrade`: not for a cache.
-    pub(crate) upgrade: bool,
+    Upgrade = 1,
     /// `Range`, or a precondition that only the origin can judge.
-    pub(crate) partial: bool,
+    Partial = 2,
     /// `If-Match` or `If-Unmodified-Since`: only the origin can judge them (RFC 9110 §13.1).
-    pub(crate) precondition: bool,
-    /// `Range`.
-    pub(crate) range: bool,
+    Precondition = 4,
     /// `If-None-Match` or `If-Modified-Since`.
-    pub(crate) conditional: bool,
+    Conditional = 8,
     /// `Cache-Control` or `Pragma`.
-    pub(crate) directives: bool,
+    Directives = 16,
     /// A field that says who is asking.
-    pub(crate) credential: bool,
+    Credential = 32,
 }
 
 impl<'a> Fields<'a> {
@@ -36,24 +40,29 @@ impl<'a> Fields<'a> {
     pub(crate) fn of(headers: &'a HeaderMap, credentials: &Credentials, key: &KeyRules) -> Self {
         let mut fields = Self::default();
         for (name, value) in headers {
-            match *name {
+            fields.said |= match *name {
                 HOST => {
                     fields.host = Some(value);
                     fields.hosts += 1;
+                    0
                 }
-                UPGRADE => fields.upgrade = true,
-                RANGE => (fields.partial, fields.range) = (true, true),
-                IF_RANGE => fields.partial = true,
-                IF_MATCH | IF_UNMODIFIED_SINCE => {
-                    (fields.partial, fields.precondition) = (true, true);
-                }
-                IF_NONE_MATCH | IF_MODIFIED_SINCE => fields.conditional = true,
-                CACHE_CONTROL | PRAGMA => fields.directives = true,
-                _ => {}
+                UPGRADE => Said::Upgrade as u8,
+                RANGE | IF_RANGE => Said::Partial as u8,
+                IF_MATCH | IF_UNMODIFIED_SINCE => Said::Partial as u8 | Said::Precondition as u8,
+                IF_NONE_MATCH | IF_MODIFIED_SINCE => Said::Conditional as u8,
+                CACHE_CONTROL | PRAGMA => Said::Directives as u8,
+                _ => 0,
+            };
+            if credentials.may_count(name) && credentials.counts(name, headers, key) {
+                fields.said |= Said::Credential as u8;
             }
-            fields.credential |= credentials.counts(name, headers, key);
         }
         fields
+    }
+
+    #[inline]
+    pub(crate) fn say(&self, what: Said) -> bool {
+        self.said & what as u8 != 0
     }
 }
 
@@ -67,7 +76,7 @@ mod tests {
         for (name, value) in lines {
             headers.append(*name, HeaderValue::from_static(value));
         }
-        Fields::of(&headers, rule, &KeyRules::new()).credential
+        Fields::of(&headers, rule, &KeyRules::new()).say(Said::Credential)
     }
 
     #[test]
@@ -108,7 +117,7 @@ mod tests {
                 http::HeaderName::from_static(name),
                 HeaderValue::from_static(value),
             )]);
-            Fields::of(&headers, &Credentials::default(), &key).credential
+            Fields::of(&headers, &Credentials::default(), &key).say(Said::Credential)
         };
         assert!(!credential(
             KeyRules::new().header(AUTHORIZATION),
@@ -142,15 +151,15 @@ mod tests {
     #[test]
     fn ranges_and_preconditions_are_told_apart() {
         for (name, expected) in [
-            ("range", (true, true, false)),
-            ("if-range", (true, false, false)),
-            ("if-match", (true, false, true)),
-            ("if-unmodified-since", (true, false, true)),
-            ("if-none-match", (false, false, false)),
+            ("range", (true, false)),
+            ("if-range", (true, false)),
+            ("if-match", (true, true)),
+            ("if-unmodified-since", (true, true)),
+            ("if-none-match", (false, false)),
         ] {
             let headers = crate::policy::tests::map(&[(name, "x")]);
             let found = Fields::of(&headers, &Credentials::none(), &KeyRules::new());
-            let found = (found.partial, found.range, found.precondition);
+            let found = (found.say(Said::Partial), found.say(Said::Precondition));
             assert_eq!(found, expected, "{name}");
         }
     }

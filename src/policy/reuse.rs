@@ -1,7 +1,7 @@
 //! Whether something stored may answer a request (RFC 9111 §4).
 
 use super::directives::{ANY_AGE, Directives};
-use super::fields::Fields;
+use super::fields::{Fields, Said};
 use crate::clock::Timestamp;
 use crate::entry::Meta;
 use http::{HeaderMap, StatusCode};
@@ -59,7 +59,7 @@ impl Demand {
 
     #[inline]
     pub(crate) fn of(headers: &HeaderMap, fields: &Fields<'_>, rule: ClientDirectives) -> Self {
-        if !fields.directives {
+        if !fields.say(Said::Directives) {
             return Self::default();
         }
         let directives = Directives::request(headers);
