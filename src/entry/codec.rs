@@ -2,7 +2,7 @@
 //! body. Decoding takes slices of the one buffer; whatever is not exactly ours is refused.
 
 use super::wire_head::{head_len, put_head, read_head};
-use super::{Entry, Kind, Meta, StaleWindows, read_vary};
+use super::{Entry, Kind, Meta, StaleWindows, answer, read_vary};
 use crate::clock::Timestamp;
 use crate::stamp::{Scope, Stamp};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
@@ -54,9 +54,8 @@ pub(crate) fn seal(draft: &Draft<'_>) -> Option<Entry> {
     Some(Entry {
         kind: draft.kind,
         meta: draft.meta,
-        status: draft.status,
         upstream_status,
-        head,
+        answer: answer(draft.status, head),
         scopes: draft.scopes.into(),
         key: sections.key,
         label: sections.label,
@@ -84,12 +83,12 @@ pub(crate) fn decode(wire: Bytes) -> Option<Entry> {
     let (head, upstream_status) = read_head(sections.head)?;
     let meta = read_meta(header)?;
     let kind = read_kind(header[5])?;
+    let status = StatusCode::from_u16(u16::from_be_bytes([header[6], header[7]])).ok()?;
     Some(Entry {
         kind,
         meta,
-        status: StatusCode::from_u16(u16::from_be_bytes([header[6], header[7]])).ok()?,
         upstream_status,
-        head,
+        answer: answer(status, head),
         scopes: read_scopes(&sections.scopes),
         key: sections.key,
         label: sections.label,

@@ -15,7 +15,7 @@ use crate::observe::Route;
 use crate::stamp::{Scope, Stamp};
 use bytes::Bytes;
 use http::header::{AGE, CACHE_STATUS};
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
@@ -92,7 +92,6 @@ impl Meta {
 pub(crate) struct Entry {
     pub(crate) kind: Kind,
     pub(crate) meta: Meta,
-    pub(crate) status: StatusCode,
     pub(crate) scopes: Box<[Scope]>,
     pub(crate) key: Bytes,
     /// Method, authority and URI of a response; the name of a value.
@@ -116,7 +115,8 @@ pub(crate) struct Entry {
     pub(crate) outage: bool,
     /// Of a class that stays in local memory: never written to Redis.
     pub(crate) local_only: bool,
-    head: HeaderMap,
+    /// Status and head, so that they are copied as one; its `Age` and `Cache-Status` are places.
+    answer: Response<()>,
 }
 
 impl Entry {
@@ -145,7 +145,7 @@ impl Entry {
     /// Bytes this entry takes in memory, about.
     pub(crate) fn weight(&self) -> u64 {
         const FIELD: usize = 120;
-        let size = size_of::<Self>() + self.wire.len() + self.head.len() * FIELD;
+        let size = size_of::<Self>() + self.wire.len() + self.head().len() * FIELD;
         size as u64
     }
 
@@ -216,10 +216,20 @@ impl Entry {
         self.route.store(route.0, Ordering::Relaxed);
     }
 
+    pub(crate) fn status(&self) -> StatusCode {
+        self.answer.status()
+    }
+
+    /// A response without its body, copied.
+    #[inline]
+    pub(crate) fn answer(&self) -> Response<()> {
+        self.answer.clone()
+    }
+
     /// The head as it was stored; its `Age` and `Cache-Status` are places and say nothing.
     #[inline]
     pub(crate) fn head(&self) -> &HeaderMap {
-        &self.head
+        self.answer.headers()
     }
 }
 
@@ -229,6 +239,13 @@ fn uri(kind: Kind, label: &[u8]) -> Option<&str> {
         Kind::Response => label.strip_prefix("GET "),
         Kind::Vary | Kind::Value => None,
     }
+}
+
+fn answer(status: StatusCode, head: HeaderMap) -> Response<()> {
+    let mut answer = Response::new(());
+    *answer.status_mut() = status;
+    *answer.headers_mut() = head;
+    answer
 }
 
 /// A head with places for `Age` and `Cache-Status` in front, where [`put_age`] finds them

@@ -23,25 +23,19 @@ pub(super) struct Form<'a> {
 /// The whole answer of a fresh entry.
 #[inline]
 pub(super) fn fresh<B>(entry: &Entry, now: Timestamp) -> Response<CacheBody<B>> {
-    let mut response = Response::new(CacheBody::full(entry.body.clone()));
-    *response.status_mut() = entry.status;
+    let mut response = entry.answer().map(|()| CacheBody::full(entry.body.clone()));
     let head = response.headers_mut();
-    *head = entry.head().clone();
-    let (age, ttl) = (
-        entry.meta.age(now),
-        entry.facts().fresh_until.since(now) / 1000,
-    );
-    match (places(head), status::line(age), status::line(ttl)) {
-        (Some((its_age, its_status)), Some((age, _)), Some((_, member)))
-            if entry.upstream_status.is_none() =>
-        {
-            its_age.clone_from(age);
-            its_status.clone_from(member);
-        }
-        _ => {
-            let (age, member) = status::hit(age, ttl, entry.upstream_status.as_ref());
-            put_age(head, age, member);
-        }
+    let left = entry.facts().fresh_until.since(now) / 1000;
+    let (age, left) = (status::line(entry.meta.age(now)), status::line(left));
+    let upstream = entry.upstream_status.as_ref();
+    if let (Some((its_age, its_status)), Some((age, _)), Some((_, status)), None) =
+        (places(head), age, left, upstream)
+    {
+        its_age.clone_from(age);
+        its_status.clone_from(status);
+    } else {
+        let (age, status) = age_and_status(entry, now, None);
+        put_age(head, age, status);
     }
     response
 }
@@ -57,7 +51,7 @@ pub(super) fn stored<B>(
     if exception.is_some() {
         given(exception);
     }
-    let status = entry.status;
+    let status = entry.status();
     let unmodified = |request: &HeaderMap| {
         status == StatusCode::OK
             && not_modified(request, entry.head(), Some(entry.meta.stored_at), now)
@@ -104,7 +98,7 @@ pub(super) fn stored_part<B>(
     let (age, member) = age_and_status(entry, now, None);
     put_age(&mut headers, age, member);
     let body = CacheBody::full(entry.body.slice(at));
-    Some(response(entry.status, headers, body))
+    Some(response(entry.status(), headers, body))
 }
 
 /// The part of a stored 200 that a GET asks for; `None`: all of it.
@@ -115,7 +109,7 @@ fn part<B>(
     request: &HeaderMap,
     now: Timestamp,
 ) -> Option<Response<CacheBody<B>>> {
-    if entry.status != StatusCode::OK {
+    if entry.status() != StatusCode::OK {
         return None;
     }
     let total = entry.body.len() as u64;
@@ -163,7 +157,7 @@ fn age_and_status(
 
 /// A HEAD has no body to take the length from.
 fn with_length(mut headers: HeaderMap, entry: &Entry) -> HeaderMap {
-    if entry.status != StatusCode::NO_CONTENT {
+    if entry.status() != StatusCode::NO_CONTENT {
         headers
             .entry(CONTENT_LENGTH)
             .or_insert_with(|| entry.body.len().into());

@@ -57,7 +57,7 @@ impl Fetch<'_> {
     /// Turns the head of the update into that of the stored response, made new.
     fn take_over(&self, arrived: &mut Arrived, entry: &Entry, stored: Option<&HeaderMap>) {
         let rules = self.cache().config.rules;
-        arrived.parts.status = entry.status;
+        arrived.parts.status = entry.status();
         arrived.parts.headers = match stored {
             Some(stored) => {
                 let update = &arrived.parts.headers;
@@ -100,7 +100,7 @@ impl Fetch<'_> {
         let (parts, stored) = (&arrived.parts, of_handler(entry));
         let length = entry.body.len() as u64;
         match headed(parts.status, &parts.headers, &stored, length) {
-            Headed::Freshens if entry.status == StatusCode::OK => {
+            Headed::Freshens if entry.status() == StatusCode::OK => {
                 let mut update = Arrived {
                     parts: parts.clone(),
                     hints: arrived.hints.clone(),

@@ -30,8 +30,7 @@ impl Asked<'_> {
                     self.lookup_elsewhere(moment, false).await
                 }
             },
-            Found::OtherVariants => self.lookup_elsewhere(moment, true).await,
-            Found::Nothing => self.lookup_elsewhere(moment, false).await,
+            record => self.lookup_elsewhere(moment, record.is_some()).await,
         }
     }
 

@@ -104,7 +104,7 @@ impl Store {
         let record = seal(&Draft {
             kind: Kind::Vary,
             meta: entry.meta,
-            status: entry.status,
+            status: entry.status(),
             key: &entry.key,
             variant: &[],
             label: "",
