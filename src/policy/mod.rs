@@ -12,6 +12,7 @@ pub(crate) mod freshen;
 pub(crate) mod hops;
 pub(crate) mod invalidation;
 pub(crate) mod normal;
+mod permission;
 pub(crate) mod posted;
 pub(crate) mod ranges;
 pub(crate) mod reference;
