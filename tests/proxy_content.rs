@@ -31,6 +31,44 @@ async fn content_that_breaks_off_breaks_off_and_is_not_stored() {
     }
 }
 
+/// Two parts that came whole are the whole; one that broke off is not there.
+#[tokio::test]
+async fn parts_make_the_whole_once_all_of_it_came() {
+    let part = |range: &str, content: &str| {
+        format!(
+            "HTTP/1.1 206 Partial Content\r\ncache-control: max-age=60\r\netag: \"a\"\r\n\
+             content-range: bytes {range}/10\r\ncontent-length: 5\r\n\r\n{content}"
+        )
+    };
+    let origin = Origin::says([
+        part("0-4", "01234"),
+        part("5-9", "567"),
+        part("5-9", "56789"),
+        String::new(),
+    ])
+    .await;
+    let proxy = Proxy::before(&origin).await;
+    let ask = async |range: &str| {
+        let fields = format!("range: bytes={range}\r\n");
+        proxy.ask("GET /", &fields).await
+    };
+    assert_eq!(ask("0-4").await.text(), "01234");
+    let broken = ask("5-9").await;
+    assert_eq!((broken.status(), broken.content()), ("206", None));
+    let kept = ask("2-4").await;
+    assert!(kept.is_hit() && kept.text() == "234", "{kept:?}");
+    assert_eq!(ask("5-9").await.text(), "56789");
+    for (line, content) in [("GET /", "0123456789"), ("HEAD /", "")] {
+        let whole = proxy.ask(line, "").await;
+        assert!(whole.is_hit(), "{whole:?}");
+        assert_eq!(whole.status(), "200");
+        assert_eq!(whole.field("content-length"), ["10"]);
+        assert!(whole.field("content-range").is_empty());
+        assert_eq!(whole.body, content.as_bytes());
+    }
+    assert_eq!(origin.count(), 3);
+}
+
 #[tokio::test]
 async fn what_comes_after_the_content_is_nobodys_answer() {
     let long = ok(

@@ -305,7 +305,8 @@ impl CacheConfigBuilder {
 
     /// Whether a 206 that says for how long it is fresh is stored, and answers requests for what it
     /// holds (RFC 9111 §3.3); and a 200 with `Content-Range`, which means nothing there (RFC 9110
-    /// §14.4). Default: false.
+    /// §14.4). Parts that touch and have the same strong validator are stored as one, and as a 200
+    /// once they are the whole (§3.4). Default: false.
     pub fn store_parts(mut self, store: bool) -> Self {
         self.config.rules.parts = store;
         self

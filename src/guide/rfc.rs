@@ -10,8 +10,9 @@
 //! | §3 what may be stored | `policy::storable::storable`, `policy::codes` | `nothing_wins_over_what_forbids_storing`, `each_status_is_stored_for_its_own_reasons`; storing: `what_forbids_storing_is_obeyed`, `what_allows_storing_is_used` |
 //! | §3.1 which fields | `policy::hops::strip_hop_by_hop` | `fields_of_the_connection_are_not_stored`; storing: `duplicates_and_bytes_that_are_no_text_are_kept_on_hits` |
 //! | §3.2 updating a stored head | `policy::freshen::freshen` | `fields_of_the_update_take_the_place_of_those_stored` |
-//! | §3.3 incomplete responses | `http::fill`, `policy::storable` | storing: `a_body_shorter_or_longer_than_its_length_is_never_a_hit`; freshness: `a_part_is_never_stored`; `proxy_cache`: `a_part_answers_for_what_it_holds` |
-//! | §3.5 credentials | `policy::admit::admit`, `policy::storable`, `policy::reuse` | `answers_to_credentials_are_stored_only_if_marked_for_everybody`; credentials: `with_credentials_nothing_is_looked_up_or_stored` |
+//! | §3.3 incomplete responses | `http::fill`, `policy::permission`, `policy::ranges` | storing: `a_body_shorter_or_longer_than_its_length_is_never_a_hit`; freshness: `a_part_is_never_stored`; `proxy_cache`: `a_part_answers_for_what_it_holds`; `proxy_content`: `content_that_breaks_off_breaks_off_and_is_not_stored` |
+//! | §3.4 combining parts | `policy::combine::combine`, `http::part` | `parts_that_touch_make_a_larger_one`, `parts_that_may_be_of_different_contents_are_not_combined`; parts: `parts_of_one_strong_validator_answer_as_one_and_make_the_whole`; `proxy_content`: `parts_make_the_whole_once_all_of_it_came` |
+//! | §3.5 credentials | `policy::admit::admit`, `policy::permission`, `policy::reuse` | `answers_to_credentials_are_stored_only_if_marked_for_everybody`; credentials: `with_credentials_nothing_is_looked_up_or_stored` |
 //! | §4 answering from the store | `policy::reuse::reuse` | `an_entry_is_fresh_until_its_lifetime_ends`; differential: `what_answers_a_request_is_as_others_have_it` |
 //! | §4.1 `Vary` | `policy::vary::fields`, `policy::normal::normalise` | `all_lines_count_and_a_star_anywhere_forbids`; varying: `each_encoding_has_an_answer_of_its_own`, `spellings_of_one_encoding_share_an_answer` |
 //! | §4.2.1 lifetime | `policy::ttl::fresh_for` | `the_first_that_applies_decides`; differential: `what_is_stored_and_for_how_long_is_as_others_have_it` |
@@ -27,11 +28,11 @@
 //! | §5.1 `Age` | `policy::ttl::initial_age` | `an_age_that_cannot_be_read_is_ignored` |
 //! | §5.2 `Cache-Control` | `policy::directives` | `directives_are_read`, `no_store_is_found_wherever_it_stands` |
 //! | §5.2.1 request directives | `policy::reuse` | `a_request_may_ask_for_more_where_it_is_obeyed`, `a_request_may_accept_what_is_stale`; freshness: `only_if_cached_is_a_504_when_nothing_is` |
-//! | §5.2.2.3 `must-understand` | `policy::storable` | `must_understand_goes_before_no_store_where_the_status_is_known` |
+//! | §5.2.2.3 `must-understand` | `policy::permission` | `must_understand_goes_before_no_store_where_the_status_is_known` |
 //! | §5.2.2.4 `no-cache` | `policy::storable`, `policy::reuse` | `what_must_be_validated_never_answers_unasked`; validation: `what_says_no_cache_is_stored_and_validated_each_time` |
 //! | §5.3 `Expires` | `policy::ttl`, `policy::dates::parse` | `strange_numbers_and_dates_are_stale_or_as_long_as_can_be` |
 //! | §5.4 `Pragma` | `policy::directives` | `pragma_counts_only_without_cache_control` |
-//! | §7.3 `Set-Cookie` | `policy::storable` | `cookies_and_parts_are_stored_by_rule` |
+//! | §7.3 `Set-Cookie` | `policy::permission` | `cookies_and_parts_are_stored_by_rule` |
 //!
 //! # RFC 9110, HTTP semantics
 //!
@@ -77,7 +78,10 @@
 //! | a guess is at most a day | the RFC names no bound; a file of ten years would be fresh for one |
 //! | what a handler brings without `Age` and `Date` is new when it comes (§4.2.3 would add the time it took) | it was made here, at the end of that time |
 //! | several ranges are answered with the whole (9110 §14.2 allows it) | parts in one message are rarely asked for |
-//! | a range of what is not stored goes to the handler as it is; its 206 is stored, and answers what it holds, with [`store_parts`](crate::CacheConfigBuilder::store_parts) alone; parts are not combined (§3.4) | the handler may be cheap for a part; one request of a client makes one of the handler
+//! | a range of what is not stored goes to the handler as it is; its 206 is stored, and answers what it holds, with [`store_parts`](crate::CacheConfigBuilder::store_parts) alone | the handler may be cheap for a part |
+//! | of parts with a gap between them the newer is kept (§3.4 would allow both) | one `Content-Range` tells of one range, and one part of a URI is stored |
+//! | a part is not completed by a request of our own (§3.3 allows it) | one request of a client makes one of the handler, and that would need a second where the content has changed |
+//! | a body that breaks off is not kept as a part (§3.3 allows it) | it is the answer of a handler that failed half way |
 //! | a bare 304 freshens what was asked about (§4.3.4: only where what is stored has no validator) | handlers send bare 304s, and it was asked about one response only |
 //! | a 304 that speaks of another tag renews nothing; the client gets the stored head as it was | it describes a response that is not here |
 //! | a 304 takes no `Content-Type`, `Content-Encoding`, `Content-Range` over (§3.2: of these, caches that keep the bytes as they came leave out `Content-Length` alone) | servers add them by habit, and they would change how the stored bytes are read |

@@ -5,7 +5,7 @@
 //! | request | what happens |
 //! |---|---|
 //! | GET | looked up, joined to a fetch under way, stored |
-//! | GET with `Range` or `If-Range` | one range of a stored 200 is answered with 206 or 416, several with the whole; what is not stored goes to the handler as it is, and joins nobody; a fresh 206 is stored with [`store_parts`](crate::CacheConfigBuilder::store_parts) alone |
+//! | GET with `Range` or `If-Range` | one range of a stored 200 is answered with 206 or 416, several with the whole; what is not stored goes to the handler as it is, and joins nobody; with [`store_parts`](crate::CacheConfigBuilder::store_parts) a 206 is stored, together with other parts that have the same strong validator |
 //! | HEAD | answered from a stored GET; else passed on, never stored |
 //! | OPTIONS, TRACE, PROPFIND, REPORT, SEARCH; GET with content, `Upgrade`, `If-Match`, `If-Unmodified-Since` | passed on untouched |
 //! | all other methods | passed on; a 2xx or 3xx purges the URI ([`purging`](super::purging)) |

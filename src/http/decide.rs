@@ -156,7 +156,8 @@ impl Fetch<'_> {
             tags::strip(&mut headers);
         }
         let hints = arrived.hints.clone().unwrap_or_default();
-        let make_etag = config.etag && !headers.contains_key(ETAG);
+        // Of some of the bytes none can be made.
+        let make_etag = config.etag && storable.part.is_none() && !headers.contains_key(ETAG);
         let fresh_until = arrived.now.after(storable.fresh_for);
         let class = self.class(&hints);
         let kept = self.kept(&storable, class);
@@ -200,6 +201,7 @@ impl Fetch<'_> {
             limit: config.max_body as u64,
             landing: None,
             lease: None,
+            joined: None,
             digest: make_etag.then(Sha256::default),
         }
     }

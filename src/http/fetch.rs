@@ -208,7 +208,9 @@ impl Fetch<'_> {
         let length = content_length(&arrived.parts).or(exact);
         let relay = Relay::new(config.max_body);
         let is_stale = decided.storable.fresh_for.is_zero();
+        let part = decided.storable.part;
         let mut plan = self.plan(&arrived, decided);
+        plan.joined = part.and_then(|part| self.join(&arrived, part.bytes()));
         plan.lease = self.turn.lease.take();
         let leased = plan.lease.is_some();
         let shown = ShownHead::of(&plan, length, self.turn.moment, relay.clone());

@@ -6,7 +6,7 @@ use super::body::CacheBody;
 use super::fetch::Fetch;
 use super::layer::Shared;
 use super::refresh::refresh;
-use super::{Shown, flight_key, missed, reply, stale, told};
+use super::{Shown, flight_key, missed, part, reply, stale, told};
 use crate::cache::Inner;
 use crate::clock::Timestamp;
 use crate::entry::Entry;
@@ -106,6 +106,8 @@ pub(super) struct Turn {
     pub(super) lease: Option<Lease>,
     /// What was found, valid and not fresh: it may be validated, or answer if the handler fails.
     pub(super) found: Option<Arc<Entry>>,
+    /// A part of it that is stored, and is not what was asked for.
+    pub(super) part: Option<Arc<Entry>>,
 }
 
 /// The field names by which this key's newest response varies.
@@ -138,7 +140,9 @@ impl Way<'_> {
             if let Some(step) = self.use_found(&lookup, &vary) {
                 return step;
             }
-            if let Some(response) = self.stored_part().await {
+            let part = part::look_up(self.cache, self.ask, self.tiers).await;
+            let of_part = |part| part::answer(self.cache, self.ask, part);
+            if let Some(response) = part.as_ref().and_then(of_part) {
                 return Step::Answer(response);
             }
             let reason = self.reason(&lookup);
@@ -146,7 +150,7 @@ impl Way<'_> {
                 return Step::Answer(reply::gateway_timeout());
             }
             if !self.may_wait(reason) {
-                return self.fetch(&lookup, None);
+                return part::beside(self.fetch(&lookup, None), part);
             }
             match self.wait(&vary, &lookup.moment, reason).await {
                 Waited::Answer(response) => return Step::Answer(response),
@@ -179,6 +183,7 @@ impl Way<'_> {
             lead,
             lease,
             found: self.found(lookup),
+            part: None,
         })
     }
 
@@ -218,35 +223,6 @@ impl Way<'_> {
             return Step::Answer(response);
         }
         self.alone(lookup)
-    }
-
-    /// RFC 9111 §3.3: a fresh part that holds what is asked for.
-    async fn stored_part<B>(&self) -> Option<Response<CacheBody<B>>> {
-        let Ask {
-            key,
-            headers,
-            demand,
-            head,
-            guarded,
-            conditional,
-            ranged,
-            ..
-        } = self.ask;
-        let asks = *ranged && !head && !conditional && self.cache.config.rules.parts;
-        if !asks || (*guarded && !self.is_public()) {
-            return None;
-        }
-        let part = key.of_part();
-        let lookup = self.cache.store.lookup(&part, headers, self.tiers).await;
-        let (entry, tier) = lookup.found?;
-        let now = self.cache.clock.now();
-        if reuse(&entry.facts(), demand, *guarded, now) != Reuse::Fresh {
-            return None;
-        }
-        let response = reply::stored_part(&entry, now, headers)?;
-        entry.count_by(self.ask.route);
-        told(&self.cache.observer, tier, &entry, now);
-        Some(response)
     }
 
     pub(super) async fn look_up(&self) -> Lookup {
@@ -347,6 +323,7 @@ impl Way<'_> {
             lead: Some(lead),
             lease: None,
             found: self.found(lookup),
+            part: None,
         }
     }
 

@@ -16,6 +16,7 @@ mod origin;
 #[cfg(not(feature = "axum"))]
 #[path = "origin_off.rs"]
 mod origin;
+mod part;
 mod plan;
 mod posted;
 mod refresh;
@@ -145,7 +146,7 @@ fn told(observer: &Observer, tier: Tier, entry: &Entry, now: Timestamp) -> Optio
 /// How a run of the handler is counted.
 fn missed(reason: Forwarded) -> Answered {
     match reason {
-        Forwarded::UriMiss => Answered::MissUri,
+        Forwarded::UriMiss | Forwarded::Partial => Answered::MissUri,
         Forwarded::VaryMiss => Answered::MissVary,
         Forwarded::Stale => Answered::MissStale,
         Forwarded::Request | Forwarded::Method => Answered::MissRequest,

@@ -1,5 +1,6 @@
 //! What will be stored when a body completes.
 
+use super::part::Joined;
 use crate::cache::Inner;
 use crate::clock::Timestamp;
 use crate::entry::{Draft, Entry, Kind, Meta, seal};
@@ -45,6 +46,8 @@ pub(crate) struct Plan {
     pub(super) landing: Option<Landing<Shown>>,
     /// Given back when the entry is in Redis, or will not be.
     pub(super) lease: Option<Lease>,
+    /// What it makes together with what is stored: stored in its place.
+    pub(super) joined: Option<Box<Joined>>,
     /// For the `ETag`, where one is to be made.
     pub(super) digest: Option<Sha256>,
 }
@@ -74,6 +77,9 @@ impl Plan {
     pub(super) fn store(mut self, frames: &[Bytes]) -> Option<Arc<Entry>> {
         if !self.may_be_stored() {
             return None;
+        }
+        if let Some(joined) = self.joined.take() {
+            return joined.store(frames);
         }
         let entry = self.seal(frames).map(Arc::new);
         if let Some(entry) = &entry {

@@ -45,6 +45,7 @@ impl<'a> Posted<'a> {
                 lead: None,
                 lease: None,
                 found: None,
+                part: None,
             },
             background: false,
             taint: Taint::default(),

@@ -124,7 +124,7 @@ impl Fetch<'_> {
 }
 
 /// The stored head as the handler gave it: an `ETag` made here means nothing to it.
-fn of_handler(entry: &Entry) -> HeaderMap {
+pub(super) fn of_handler(entry: &Entry) -> HeaderMap {
     let mut head = entry.head().clone();
     head.remove(http::header::AGE);
     head.remove(http::header::CACHE_STATUS);

@@ -71,6 +71,19 @@ pub(crate) fn tags(list: &[u8]) -> impl Iterator<Item = Tag<'_>> {
     })
 }
 
+/// Whether two responses are of the same bytes: by their strong tags, else, where neither has a
+/// tag, by their strong dates (§8.8.1).
+pub(crate) fn same_strong(a: &HeaderMap, b: &HeaderMap, now: Timestamp) -> bool {
+    match (Tag::of(a), Tag::of(b)) {
+        (Some(a), Some(b)) => a.is(b),
+        (None, None) if !a.contains_key(ETAG) && !b.contains_key(ETAG) => {
+            let date = strong_date(a, now);
+            date.is_some() && date == strong_date(b, now)
+        }
+        _ => false,
+    }
+}
+
 /// `Last-Modified`, where it can be read and is strong (§8.8.2.2): made at least a second before
 /// the response was, so that nothing can have changed unseen within that second.
 pub(crate) fn strong_date(headers: &HeaderMap, now: Timestamp) -> Option<Timestamp> {

@@ -2,6 +2,7 @@
 
 pub(crate) mod admit;
 pub(crate) mod codes;
+pub(crate) mod combine;
 pub(crate) mod conditional;
 pub(crate) mod credentials;
 pub(crate) mod dates;

@@ -164,6 +164,12 @@ pub(crate) struct ContentRange {
     pub(crate) total: Option<u64>,
 }
 
+impl ContentRange {
+    pub(crate) fn bytes(&self) -> u64 {
+        self.last - self.first + 1
+    }
+}
+
 /// §14.4: the part that a 206 is. `None` for two lines, for what cannot be read or cannot be.
 pub(crate) fn content_range(headers: &HeaderMap) -> Option<ContentRange> {
     let mut lines = headers.get_all(CONTENT_RANGE).iter();
@@ -191,7 +197,8 @@ fn split(text: &[u8], divider: u8) -> Option<(&[u8], &[u8])> {
 pub(crate) fn head_of_206(stored: &HeaderMap, part: Part) -> HeaderMap {
     let Part { first, last, total } = part;
     let mut head = stored.clone();
-    put(&mut head, &format!("bytes {first}-{last}/{total}"));
+    let total = Some(total);
+    put_content_range(&mut head, ContentRange { first, last, total });
     head.insert(CONTENT_LENGTH, (last - first + 1).into());
     head
 }
@@ -205,6 +212,13 @@ pub(crate) fn head_of_416(stored: &HeaderMap, total: u64) -> HeaderMap {
     put(&mut head, &format!("bytes */{total}"));
     head.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
     head
+}
+
+/// §14.4: says which part it is.
+pub(super) fn put_content_range(head: &mut HeaderMap, range: ContentRange) {
+    let ContentRange { first, last, total } = range;
+    let total = total.map_or("*".to_owned(), |total| total.to_string());
+    put(head, &format!("bytes {first}-{last}/{total}"));
 }
 
 fn put(head: &mut HeaderMap, range: &str) {

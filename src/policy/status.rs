@@ -20,6 +20,8 @@ pub(crate) enum Forwarded {
     Request,
     /// The request carries credentials.
     Bypass,
+    /// What is stored is a part, and not all that was asked for.
+    Partial,
     /// The method always goes forward.
     Method,
 }
@@ -32,6 +34,7 @@ impl Forwarded {
             Self::Stale => "stale",
             Self::Request => "request",
             Self::Bypass => "bypass",
+            Self::Partial => "partial",
             Self::Method => "method",
         }
     }
@@ -64,6 +67,7 @@ pub(crate) fn forwarded(reason: Forwarded, fate: Fate) -> HeaderValue {
         Forwarded::Stale => member!("stale"),
         Forwarded::Request => member!("request"),
         Forwarded::Bypass => member!("bypass"),
+        Forwarded::Partial => member!("partial"),
         Forwarded::Method => member!("method"),
     })
 }
