@@ -74,7 +74,8 @@ impl Cache {
         let unavailable = || CacheError::new(CacheErrorKind::Unavailable);
         // What was set before is purged first: so sets follow each other by stamps, not by the
         // clocks of their processes.
-        let Applied::At(stamp) = self.inner.store.purge(&value_scope(name).into()).await else {
+        let purge = self.inner.store.purge(&value_scope(name).into());
+        let Applied::At { stamp, .. } = purge.await else {
             return Err(unavailable());
         };
         let now = self.inner.clock.now();

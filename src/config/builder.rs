@@ -313,8 +313,9 @@ impl CacheConfigBuilder {
     }
 
     /// Whether the answer to a POST that says for how long it is fresh, and in `Content-Location`
-    /// that it is of the very URI, answers GET too (RFC 9110 §9.3.3). Only where no Redis is set.
-    /// Default: false.
+    /// that it is of the very URI, answers GET too (RFC 9110 §9.3.3): not if anything was purged, by
+    /// whomever, while it was made. With Redis each POST costs one more question, and one whose answer
+    /// is stored another. Default: false.
     pub fn post_answers_get(mut self, answers: bool) -> Self {
         self.config.rules.posted = answers;
         self

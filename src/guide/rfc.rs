@@ -44,7 +44,7 @@
 //! | §8.8 validators | `policy::etag` | `weak_and_strong_comparison_are_those_of_the_rfc`, `a_date_is_strong_if_the_response_was_made_a_second_later` |
 //! | §9.2.1 safe methods | `policy::invalidation::is_safe` | writes: `safe_methods_purge_nothing` |
 //! | §9.3.2 HEAD | `http::reply` | conditional: `a_head_is_answered_from_a_stored_get` |
-//! | §9.3.3 POST | `policy::posted::answers_get`, `http::posted` | `only_a_200_of_the_same_uri_with_a_lifetime_answers_get`; `proxy_cache`: `the_answer_to_a_post_answers_get_if_it_says_so` |
+//! | §9.3.3 POST | `policy::posted::answers_get`, `http::posted` | `only_a_200_of_the_same_uri_with_a_lifetime_answers_get`; `proxy_cache`: `the_answer_to_a_post_answers_get_if_it_says_so`; posted: `it_answers_get_on_all_instances_until_the_next_change`, `of_changes_that_race_the_answer_of_the_last_alone_is_served` |
 //! | §12.5 preferences | `policy::normal` | `spellings_of_the_same_codings_are_one`, `what_a_handler_could_tell_apart_stays_apart` |
 //! | §13.1.5 `If-Range` | `policy::ranges` | `a_part_is_answered_only_if_it_is_of_what_the_client_has`; ranges: `if_range_must_name_what_is_stored` |
 //! | §14.2 `Range` | `policy::ranges::ranged` | `one_range_of_bytes_is_answered`; ranges: `a_range_is_answered_from_the_stored_whole` |
@@ -89,7 +89,7 @@
 //! | a HEAD must have the same `Content-Encoding` to freshen (§4.3.5 asks for length and validators) | the stored bytes would be read otherwise |
 //! | with `must-understand` a status of RFC 9110 but 206 and 304 is stored in spite of `no-store`, any other not at all | §5.2.2.3, for the statuses whose rules are followed here |
 //! | request directives that force work are ignored by default (§5.2.1) | no client can then defeat the cache; [`ClientDirectives::Obey`](crate::ClientDirectives::Obey) obeys them; `no-store` and `only-if-cached` always count |
-//! | the answer to a POST answers GET only with [`post_answers_get`](crate::CacheConfigBuilder::post_answers_get), and where no Redis is in use (9110 §9.3.3 allows it) | it is stored after the purge that the POST itself is, whose stamp is known at once in this process alone
+//! | the answer to a POST answers GET only with [`post_answers_get`](crate::CacheConfigBuilder::post_answers_get), and not if a purge comes between its making and its own purge (9110 §9.3.3 allows it) | who changed the resource last may have purged it first: of two answers that race neither is kept |
 //! | GET with content, `Upgrade`, `If-Match` or `If-Unmodified-Since` passes | only the handler can judge them |
 //! | of `s-maxage` and a window of RFC 5861 in one response the window counts (§5.2.2.10 forbids stale use) | where a response names both, it names the exception |
 //! | a stored 5xx is never used stale | it is no better than the failure |

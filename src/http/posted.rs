@@ -11,6 +11,7 @@ use super::nested::Hints;
 use super::relay::Relay;
 use crate::clock::Timestamp;
 use crate::policy::status::Forwarded;
+use crate::store::Applied;
 use crate::taint::Taint;
 use bytes::Buf;
 use http::Response;
@@ -33,9 +34,10 @@ pub(super) struct Kept<'a> {
 }
 
 impl<'a> Posted<'a> {
-    pub(super) fn begin(shared: &'a Shared, get: &'a Ask) -> Self {
+    pub(super) async fn begin(shared: &'a Shared, get: &'a Ask) -> Self {
         let cache = &shared.cache.inner;
-        let (began, moment) = (cache.clock.now(), cache.store.now_here());
+        let moment = cache.store.now_everywhere().await;
+        let began = cache.clock.now();
         let fetch = Fetch {
             shared,
             ask: get,
@@ -51,6 +53,11 @@ impl<'a> Posted<'a> {
             taint: Taint::default(),
         };
         Self { fetch, began }
+    }
+
+    /// Notes whether the handler is given something old.
+    pub(super) fn watch<F: Future>(&self, run: F) -> impl Future<Output = F::Output> {
+        self.fetch.taint.watch(run)
     }
 
     pub(super) fn decide<B: Body>(
@@ -83,29 +90,46 @@ impl<'a> Posted<'a> {
 }
 
 impl Kept<'_> {
-    /// It will be stamped later than what the handler saw: not if anything was purged meanwhile.
-    /// Without a stamp of this process nothing is stored.
+    /// It will be stamped later than what the handler saw: not if anything was purged meanwhile
+    /// that covers it.
     pub(super) async fn if_unpurged(mut self) -> Result<Self, Parts> {
         let (store, led) = (&self.fetch.cache().store, self.fetch.turn.moment);
-        let (count, now) = (store.purge_count(), store.now_here());
+        let count = store.purge_count();
+        let now = store.now_everywhere().await;
         let plan = self.fetch.plan(&self.arrived, self.decided.clone());
         let head = ShownHead::of(&plan, None, led, Relay::new(0));
-        let alone = led.is_alone() && now.is_alone();
+        let comparable = led.stamp().is_some() && led.is_alone() == now.is_alone();
         match count {
-            Some(count) if alone && store.covers_asker(&head, &led, &now).await => {
+            Some(count) if comparable && store.covers_asker(&head, &led, &now).await => {
                 self.purges = count;
+                self.fetch.turn.moment = now;
                 Ok(self)
             }
             _ => Err(self.arrived.parts),
         }
     }
 
-    /// Stored, if its own purge was the only one since.
-    pub(super) fn store<B>(mut self, body: B) -> Response<CacheBody<B>>
+    /// Stored with the stamp of its own purge, if that was the only one since.
+    ///
+    /// Whoever changed the resource later purges it later, or had purged it already when this one
+    /// was: then the clock is not what it was when all before was judged.
+    pub(super) async fn store<B>(
+        mut self,
+        body: B,
+        purge: impl Future<Output = Applied>,
+    ) -> Response<CacheBody<B>>
     where
         B: Body<Data: Buf> + Send + 'static,
     {
-        match self.fetch.cache().store.now_after(self.purges + 1) {
+        let store = &self.fetch.cache().store;
+        let unpurged = self.fetch.turn.moment;
+        // In force here by now, and known here alone: no need to wait for anybody.
+        let alone = match unpurged.is_alone() {
+            true => store.now_after(self.purges + 1),
+            false => None,
+        };
+        let applied = purge.await;
+        match alone.or_else(|| unpurged.until_purge(applied)) {
             Some(moment) => {
                 self.fetch.turn.moment = moment;
                 self.fetch.store(self.arrived, body, self.decided)

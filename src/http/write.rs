@@ -16,6 +16,7 @@ use crate::policy::posted::answers_get;
 use crate::policy::reference::{Base, Target};
 use crate::policy::targeted;
 use crate::stamp::{Order, Scope};
+use crate::store::Applied;
 use bytes::Buf;
 use http::{Method, Request, Response};
 use hyper::body::Body;
@@ -109,11 +110,18 @@ where
     ResB: Body<Data: Buf> + Send + 'static,
 {
     let get = write.get.take();
-    let posted = get.as_ref().map(|get| Posted::begin(&shared, get));
+    let posted = match &get {
+        Some(get) => Some(Posted::begin(&shared, get).await),
+        None => None,
+    };
     // The layers further in leave it to this one.
     let note = Note::of(&shared.cache);
     leave_note(request.extensions_mut(), note.clone());
-    let response = handler.oneshot(request).await?;
+    let run = handler.oneshot(request);
+    let response = match &posted {
+        Some(posted) => posted.watch(run).await,
+        None => run.await,
+    }?;
     let order = write.order(&shared.cache, &response);
     let posted = posted.filter(|_| write.answers_get(&shared.cache, &response));
     let (parts, body) = response.into_parts();
@@ -125,15 +133,19 @@ where
         Ok(kept) => kept.if_unpurged().await,
         Err(parts) => Err(parts),
     };
-    let purge = (!order.is_empty()).then(|| shared.cache.give(&order));
-    // Stamped after its own purge, which is in force here by now.
-    let response = match kept {
-        Ok(kept) => kept.store(body),
-        Err(parts) => Response::from_parts(parts, CacheBody::pass(body)),
+    let purge = (!order.is_empty()).then(|| shared.cache.apply(&order));
+    let purge = async {
+        match purge {
+            Some(purge) => purge.await,
+            None => Applied::Queued,
+        }
     };
-    if let Some(purge) = purge {
-        // Queued, it is in force here, and will be elsewhere.
-        let _ = purge.await;
+    match kept {
+        Ok(kept) => Ok(kept.store(body, purge).await),
+        Err(parts) => {
+            // Queued, it is in force here, and will be elsewhere.
+            let _ = purge.await;
+            Ok(Response::from_parts(parts, CacheBody::pass(body)))
+        }
     }
-    Ok(response)
 }

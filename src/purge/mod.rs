@@ -44,7 +44,7 @@ impl Purged {
 impl From<Applied> for Purged {
     fn from(applied: Applied) -> Self {
         match applied {
-            Applied::At(_) => Self::Applied,
+            Applied::At { .. } => Self::Applied,
             Applied::Queued => Self::Queued,
         }
     }
@@ -152,9 +152,14 @@ impl Cache {
     }
 
     /// Under way when this returns; what is returned only waits.
-    pub(crate) fn give(&self, order: &Order) -> impl Future<Output = Purged> + use<> {
+    pub(crate) fn apply(&self, order: &Order) -> impl Future<Output = Applied> + use<> {
         self.start();
-        let applied = (!order.is_empty()).then(|| self.inner.store.purge(order));
+        self.inner.store.purge(order)
+    }
+
+    /// The same of what may be nothing.
+    pub(crate) fn give(&self, order: &Order) -> impl Future<Output = Purged> + use<> {
+        let applied = (!order.is_empty()).then(|| self.apply(order));
         async move {
             match applied {
                 Some(applied) => applied.await.into(),

@@ -202,6 +202,22 @@ impl Store {
         }
     }
 
+    /// The moment of a request that looks nothing up, as Redis has it where that is asked.
+    pub(crate) async fn now_everywhere(&self) -> Moment {
+        let here = self.now_here();
+        let Some(remote) = self.remote.as_ref().filter(|_| !here.is_alone()) else {
+            return here;
+        };
+        let read = tokio::time::timeout(self.soft_limit, remote.read(&[])).await;
+        match read.unwrap_or(Err(Fault::Timeout)) {
+            Ok(read) => self.stamped(here, &read),
+            Err(fault) => {
+                self.observer.fault(Operation::Lookup, fault);
+                here
+            }
+        }
+    }
+
     /// Looks up a response.
     pub(crate) async fn lookup(
         &self,
@@ -305,7 +321,10 @@ impl Store {
         async move {
             match remote {
                 Some(applied) => applied.await,
-                None => Applied::At(n),
+                None => Applied::At {
+                    stamp: n,
+                    after: None,
+                },
             }
         }
     }

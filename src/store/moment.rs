@@ -1,5 +1,6 @@
 //! A moment on the clock of purges, as known here.
 
+use super::Applied;
 use crate::stamp::Stamp;
 
 #[derive(Clone, Copy, Debug)]
@@ -44,6 +45,17 @@ impl Moment {
         match self.known {
             Known::Redis { stamp, .. } | Known::Alone(stamp) => Some(stamp),
             Known::Nothing => None,
+        }
+    }
+
+    /// What a purge was given at, if the clock was this moment's until then: no other purge came
+    /// between.
+    pub(crate) fn until_purge(self, applied: Applied) -> Option<Self> {
+        match (self.known, applied) {
+            (Known::Redis { clock, .. }, Applied::At { stamp, after }) if after == Some(clock) => {
+                Some(self.at(stamp, None))
+            }
+            _ => None,
         }
     }
 

@@ -45,7 +45,7 @@ impl Read {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Applied {
-    At(Stamp),
+    At { stamp: Stamp, after: Option<Stamp> },
     Queued,
 }
 

@@ -29,7 +29,11 @@ const LAST_BACK_OFF: Duration = Duration::from_secs(2);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Applied {
     /// From this stamp on.
-    At(Stamp),
+    At {
+        stamp: Stamp,
+        /// What the clock was before; `None`: other purges were taken in the same step.
+        after: Option<Stamp>,
+    },
     /// Here only, until Redis answers again.
     Queued,
 }
@@ -55,9 +59,20 @@ struct Queue {
 #[derive(Default)]
 struct Waiting {
     order: Order,
+    /// How many orders it is made of.
+    orders: usize,
     callers: Vec<oneshot::Sender<Applied>>,
     /// Of the one that has waited longest.
     since: Option<Instant>,
+}
+
+/// What was taken from the queue.
+struct Taken {
+    order: Order,
+    past: Stamp,
+    /// One order alone.
+    single: bool,
+    callers: Vec<oneshot::Sender<Applied>>,
 }
 
 impl Purger {
@@ -125,14 +140,19 @@ impl Purger {
         let _ = self.open.subscribe().wait_for(|open| *open == 0).await;
     }
 
-    fn take(&self) -> (Order, Stamp, Vec<oneshot::Sender<Applied>>) {
+    fn take(&self) -> Taken {
         let mut queue = lock(&self.queue);
         let soft = queue.hard.order.is_empty();
         let taken = std::mem::take(queue.of(soft));
         queue.under_way = taken.order;
         queue.under_way.soft = soft;
         queue.under_way_since = taken.since;
-        (queue.under_way.clone(), queue.past, taken.callers)
+        Taken {
+            order: queue.under_way.clone(),
+            past: queue.past,
+            single: taken.orders == 1,
+            callers: taken.callers,
+        }
     }
 
     /// Redis has taken it; for how long the longest waited.
@@ -195,6 +215,7 @@ impl Queue {
 impl Waiting {
     /// Whether everything took the place of too many.
     fn add(&mut self, new: &Order) -> bool {
+        self.orders += usize::from(!new.is_empty());
         let order = &mut self.order;
         order.soft = new.soft;
         let (scopes, patterns) = (
@@ -226,20 +247,26 @@ pub(super) async fn run(shared: Arc<Shared>) {
     let mut back_off = BackOff::new(FIRST_BACK_OFF, LAST_BACK_OFF);
     purger.again();
     loop {
-        let (order, past, callers) = purger.take();
+        let Taken {
+            order,
+            past,
+            single,
+            callers,
+        } = purger.take();
         if order.is_empty() {
             purger.arrived.notified().await;
             continue;
         }
         match shared.purge(&order, past).await {
-            Ok(n) => {
+            Ok((before, stamp)) => {
                 back_off.reset();
                 // Before it is no longer pending: in between nothing would tell of it.
-                shared.purges.learn(&order, n);
+                shared.purges.learn(&order, stamp);
                 if let Some(waited) = purger.done() {
                     shared.observer.purge_took_effect(waited);
                 }
-                tell(callers, Applied::At(n));
+                let after = single.then_some(before);
+                tell(callers, Applied::At { stamp, after });
                 if !order.soft {
                     shared.swept.notify_one();
                 }

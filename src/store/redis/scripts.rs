@@ -33,6 +33,8 @@ return 1
 /// and all before it purged. A user that may not publish purges all the same; who listens finds
 /// the clock changed.
 ///
+/// What it returns is what the clock was, and what it is.
+///
 /// The first write is one that a full server allows, and after a first write it refuses no
 /// other of the script: a purge must get through when nothing can be stored.
 const PURGE: &str = r"
@@ -76,10 +78,10 @@ if clock == 0 or clock < seen then
   redis.call('DEL', list)
   everything = n
   tell(0, {}, {})
-  return string.format('%.0f', n)
+  return {'0', string.format('%.0f', n)}
 end
 if #ARGV == 7 then
-  return string.format('%.0f', clock)
+  return {string.format('%.0f', clock), string.format('%.0f', clock)}
 end
 local named = held - fixed
 local broad = math.max(math.floor(named / 16), 1)
@@ -143,7 +145,7 @@ while #patterns > 0 and redis.call('LLEN', list) > 128 do
 end
 redis.call('SETRANGE', key, 0, cell)
 tell(clock, raised, patterns)
-return string.format('%.0f', n)
+return {string.format('%.0f', clock), string.format('%.0f', n)}
 ";
 
 /// Unlinks an envelope that bears a stamp; a newer one that has taken its place stays.

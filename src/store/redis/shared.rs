@@ -56,8 +56,9 @@ impl Shared {
         Record::read(&record.unwrap_or_default()).ok_or(Fault::Foreign)
     }
 
-    /// Purges past everything seen, and past the mark `past`.
-    pub(super) async fn purge(&self, order: &Order, past: Stamp) -> Result<Stamp, Fault> {
+    /// Purges past everything seen, and past the mark `past`: what the clock was before, and what
+    /// it is.
+    pub(super) async fn purge(&self, order: &Order, past: Stamp) -> Result<(Stamp, Stamp), Fault> {
         let purge = Purge {
             order,
             seen: Stamp(self.seen.load(Ordering::Acquire)),
@@ -70,14 +71,15 @@ impl Shared {
         };
         let call = self.scripts.purge(keys, self.wanted_cells, &purge);
         let begun = instant();
-        let n = match call.run(&self.client).await {
+        let reply = match call.run(&self.client).await {
             Err(Fault::Timeout) if self.retry => call.run(&self.client).await,
             reply => reply,
         };
         self.observer.took(Operation::Purge, begun.elapsed());
-        let n: u64 = ::redis::from_redis_value(n?).map_err(|_| Fault::Refused)?;
+        let (before, n): (u64, u64) =
+            ::redis::from_redis_value(reply?).map_err(|_| Fault::Refused)?;
         self.saw(Stamp(n));
-        Ok(Stamp(n))
+        Ok((Stamp(before), Stamp(n)))
     }
 
     pub(super) async fn store(&self, write: &Write) -> Result<(), Fault> {
