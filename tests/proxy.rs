@@ -27,9 +27,31 @@ async fn fields_of_the_clients_connection_are_not_forwarded() {
         panic!("one request")
     };
     assert_eq!(request.start, "GET /a HTTP/1.1");
-    assert_eq!(request.names(), ["host", "x-end", "x-end"]);
+    assert_eq!(request.names(), ["host", "via", "x-end", "x-end"]);
     assert_eq!(request.field("host"), ["a.example"]);
     assert_eq!(request.field("x-end"), ["1", "2"]);
+}
+
+/// RFC 9110 §7.6.3; the cache must not take it for a field of the client.
+#[tokio::test]
+async fn a_forwarded_request_says_through_whom_it_came() {
+    let origin = Origin::says([OK]).await;
+    let proxy = Proxy::before(&origin).await;
+    for (version, said, forwarded) in [
+        ("1.1", "", &["1.1 neuralblitz-cache"][..]),
+        ("1.0", "", &["1.0 neuralblitz-cache"]),
+        (
+            "1.1",
+            "via: 1.0 fred\r\n",
+            &["1.0 fred", "1.1 neuralblitz-cache"],
+        ),
+    ] {
+        let head = format!("GET /a HTTP/{version}\r\nhost: a\r\nconnection: close\r\n{said}\r\n");
+        let answer = proxy.send(head).await;
+        assert!(answer.field("via").is_empty());
+        let request = origin.seen().pop().expect("a request");
+        assert_eq!(request.field("via"), forwarded, "{version} {said}");
+    }
 }
 
 #[tokio::test]

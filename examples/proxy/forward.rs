@@ -63,6 +63,7 @@ impl Origin {
         let streams = !body.is_end_stream() && !parts.headers.contains_key(CONTENT_LENGTH);
         name_host(&mut parts);
         hops::strip_request(&mut parts.headers, streams);
+        hops::add_via(&mut parts.headers, parts.version);
         parts.uri = self.target(&parts.uri)?;
         parts.version = Version::HTTP_11;
         let asked = self.client.request(Request::from_parts(parts, body));

@@ -2,9 +2,9 @@
 //! they hold for the next connection.
 
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, HOST, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING,
+    CONNECTION, CONTENT_LENGTH, HOST, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, VIA,
 };
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, Version};
 
 const HOP_BY_HOP: [&str; 9] = [
     "connection",
@@ -33,6 +33,16 @@ pub(crate) fn strip_request(headers: &mut HeaderMap, streams: bool) {
         headers.insert(TE, HeaderValue::from_static("trailers"));
         headers.insert(CONNECTION, HeaderValue::from_static("te"));
     }
+}
+
+/// RFC 9110 §7.6.3: a gateway says in each request that it passed it on, and may leave that out
+/// of responses.
+pub(crate) fn add_via(headers: &mut HeaderMap, received: Version) {
+    let member = match received {
+        Version::HTTP_10 => "1.0 neuralblitz-cache",
+        _ => "1.1 neuralblitz-cache",
+    };
+    headers.append(VIA, HeaderValue::from_static(member));
 }
 
 /// A response as it is forwarded, to a client that may take trailers.

@@ -5,8 +5,8 @@
 //! curl -i http://127.0.0.1:8080/
 //! ```
 //!
-//! `--help` lists the flags. What is forwarded stays as it was, the fields of one connection
-//! aside; a request goes to the origin at most once. HTTP/1 only, and no TLS: it is meant to
+//! `--help` lists the flags. What is forwarded stays as it was, the fields of one connection and
+//! `Via` of requests aside; a request goes to the origin at most once. HTTP/1 only, and no TLS: it is meant to
 //! stand behind what speaks these.
 
 mod flags;
