@@ -328,3 +328,19 @@ async fn only_if_cached_is_a_504_when_nothing_is() {
     assert_eq!(app.get_with("/x", asks).await.status.as_u16(), 504);
     assert_eq!(app.runs(), 1);
 }
+
+/// It says what others ask for only where that is wanted.
+#[tokio::test]
+async fn cache_status_names_the_key_by_setting() {
+    for named in [false, true] {
+        let config = CacheConfig::builder().cache_status_key(named);
+        let config = config.build().expect("usable");
+        let app = App::new(config, |_, run| counted(run, &[]));
+        for hit in [false, true] {
+            let answer = app.get_with("/a?b=%22", &[("host", "h.example")]).await;
+            assert_eq!(answer.is_hit(), hit);
+            let key = answer.cache().contains("; key=\"h.example/a?b=%22\"");
+            assert_eq!(key, named, "{}", answer.cache());
+        }
+    }
+}

@@ -62,6 +62,7 @@ impl Default for CacheConfigBuilder {
                 normal: Normal::default(),
                 invalidate: true,
                 strip_tags: false,
+                status_key: false,
                 near_cache: false,
                 coherence_bound: Duration::from_secs(1),
                 sweep_interval: Some(Duration::from_mins(1)),
@@ -354,6 +355,13 @@ impl CacheConfigBuilder {
     /// Whether `Cache-Tag` and `Surrogate-Key` are taken out of responses. Default: false.
     pub fn strip_tags(mut self, strip: bool) -> Self {
         self.config.strip_tags = strip;
+        self
+    }
+
+    /// Whether `Cache-Status` names the key of what it speaks of: authority, path and query
+    /// (RFC 9211 §2.7). Default: false.
+    pub fn cache_status_key(mut self, name: bool) -> Self {
+        self.config.status_key = name;
         self
     }
 

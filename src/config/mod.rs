@@ -80,6 +80,8 @@ pub struct CacheConfig {
     /// Whether unsafe methods invalidate.
     pub(crate) invalidate: bool,
     pub(crate) strip_tags: bool,
+    /// Whether `Cache-Status` names keys.
+    pub(crate) status_key: bool,
     pub(crate) near_cache: bool,
     pub(crate) coherence_bound: Duration,
     pub(crate) sweep_interval: Option<Duration>,

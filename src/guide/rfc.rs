@@ -41,6 +41,7 @@
 //! | §5.6.7 dates | `policy::dates::parse` | `all_three_forms_are_read_in_any_case_and_whatever_the_weekday`, `what_the_grammar_does_not_have_is_no_date` |
 //! | §7.2 one authority | `policy::admit::authority` | `authority_and_host_must_agree`; passing: `a_host_that_is_not_the_authority_passes` |
 //! | §7.6.1 fields of one connection | `policy::hops` | `fields_of_the_connection_are_not_stored`; proxy: `fields_of_the_clients_connection_are_not_forwarded` |
+//! | §7.6.3 `Via` | `examples/proxy/hops.rs` | proxy: `a_forwarded_request_says_through_whom_it_came` |
 //! | §8.8 validators | `policy::etag` | `weak_and_strong_comparison_are_those_of_the_rfc`, `a_date_is_strong_if_the_response_was_made_a_second_later` |
 //! | §9.2.1 safe methods | `policy::invalidation::is_safe` | writes: `safe_methods_purge_nothing` |
 //! | §9.3.2 HEAD | `http::reply` | conditional: `a_head_is_answered_from_a_stored_get` |
@@ -60,7 +61,7 @@
 //! |---|---|---|
 //! | 5861 §3 `stale-while-revalidate` | `policy::reuse`, `http::refresh` | stale: `a_stale_entry_is_served_while_one_refresh_runs` |
 //! | 5861 §4 `stale-if-error` | `policy::reuse::usable_on_error`, `http::stale` | `a_failure_is_answered_with_what_is_stale_within_its_window`; `stale_errors`: `a_failure_is_answered_with_the_stale_entry` |
-//! | 9211 §2 `Cache-Status` | `policy::status` | `hits_are_structured_fields_at_every_magnitude`, `forwards_tell_their_reason_and_fate`; freshness: `cache_status_tells_what_was_done` |
+//! | 9211 §2 `Cache-Status` | `policy::status` | `hits_are_structured_fields_at_every_magnitude`, `forwards_tell_their_reason_and_fate`; `the_key_is_that_of_our_own_member`; freshness: `cache_status_tells_what_was_done`, `cache_status_names_the_key_by_setting` |
 //! | 9213 §2 targeted fields | `policy::targeted::control` | `the_first_valid_field_takes_the_place_of_cache_control_and_expires`; `proxy_cache`: `flags_say_what_is_stored` |
 //!
 //! # Departures

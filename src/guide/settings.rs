@@ -82,6 +82,7 @@
 //! | `must_revalidate_shares`, `store_set_cookie`, `store_parts`, `post_answers_get` | false | what is stored beyond the defaults: see [`rfc`](super::rfc) |
 //! | `normalise_languages`, `normalise_lists` | false | which spellings of request fields share a variant |
 //! | `invalidate_on_write`, `strip_tags` | true, false | see [`purging`](super::purging) |
+//! | `cache_status_key` | false | whether `Cache-Status` names the authority, path and query of what it speaks of |
 //! | `stale_while_revalidate`, `stale_if_error` | 0 | stale windows: see [`outages`](super::outages) |
 //! | `targeted` | none | fields that go before `Cache-Control` (RFC 9213) |
 //! | `client_directives` | `ignore` | `obey`: requests may ask for newer answers |

@@ -123,11 +123,7 @@ impl Plan {
 
     /// In clear what the key says by hash.
     pub(super) fn uri(&self) -> String {
-        let (mark, query) = match &self.key.query {
-            Some(query) => ("?", &**query),
-            None => ("", ""),
-        };
-        format!("{}{}{mark}{query}", self.key.authority, self.key.path)
+        self.key.uri()
     }
 }
 

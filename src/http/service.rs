@@ -2,7 +2,7 @@
 
 use super::ask::{Begin, Hit, begin};
 use super::body::CacheBody;
-use super::find::answer;
+use super::find::{Answer, answer};
 use super::future::ResponseFuture;
 use super::layer::Shared;
 use super::nested::{Note, leave_note};
@@ -10,6 +10,7 @@ use super::reply::{self, Form};
 use super::told;
 use super::write::write;
 use crate::observe::Passed;
+use crate::policy::status::name_key;
 use bytes::Buf;
 use http::{Request, Response};
 use hyper::body::Body;
@@ -64,7 +65,9 @@ where
                 ranged,
             }) => {
                 let exception = told(&cache.observer, tier, &entry, now);
-                if !(head || conditional || ranged) && exception.is_none() {
+                if !(head || conditional || ranged || cache.config.status_key)
+                    && exception.is_none()
+                {
                     return ResponseFuture::hit(entry, now);
                 }
                 let form = Form {
@@ -72,17 +75,18 @@ where
                     conditional: conditional.then(|| request.headers()),
                     ranged: ranged.then(|| request.headers()),
                 };
-                ResponseFuture::ready(Ok(reply::stored(&entry, now, form, exception)))
+                let mut response = reply::stored(&entry, now, form, exception);
+                if cache.config.status_key {
+                    name_key(response.headers_mut(), entry.uri().unwrap_or_default());
+                }
+                ResponseFuture::ready(Ok(response))
             }
             Begin::Ask(ask) if tokio::runtime::Handle::try_current().is_ok() => {
                 cache.start();
                 let handler = self.inner.clone();
-                ResponseFuture::slow(Box::pin(answer(
-                    self.shared.clone(),
-                    handler,
-                    request,
-                    *ask,
-                )))
+                let key = cache.config.status_key.then(|| ask.key.uri());
+                let answer = answer(self.shared.clone(), handler, request, *ask);
+                ResponseFuture::slow(Box::pin(with_key(answer, key)))
             }
             Begin::Bypass => {
                 cache.observer.passed(Passed::Rule);
@@ -104,6 +108,18 @@ where
             }
         }
     }
+}
+
+/// An answer whose `Cache-Status` names the key, if that is wanted.
+async fn with_key<B, E>(
+    answer: impl Future<Output = Answer<B, E>>,
+    key: Option<String>,
+) -> Answer<B, E> {
+    let mut response = answer.await?;
+    if let Some(key) = key {
+        name_key(response.headers_mut(), &key);
+    }
+    Ok(response)
 }
 
 /// Calls the handler as if there were no cache. One that is not ready yet is waited for inside

@@ -64,6 +64,12 @@ impl RequestKey<'_> {
         put(&mut self.extras, uri.query().unwrap_or_default().as_bytes());
     }
 
+    /// In clear: authority, path and query.
+    pub(crate) fn uri(&self) -> String {
+        let mark = if self.query.is_some() { "?" } else { "" };
+        format!("{}{}{mark}{}", self.authority, self.path, self.query().1)
+    }
+
     /// The key of a part of what this is the key of: no request has it.
     pub(crate) fn of_part(&self) -> RequestKey<'static> {
         let mut key = self.clone().into_owned();

@@ -1,6 +1,7 @@
 //! `Cache-Status` (RFC 9211), written for the members that this cache can have.
 
 use bytes::Bytes;
+use http::header::Entry;
 use http::{HeaderMap, HeaderValue, StatusCode, header::CACHE_STATUS};
 use std::fmt::Write;
 use std::sync::LazyLock;
@@ -75,6 +76,25 @@ pub(crate) fn forwarded(reason: Forwarded, fate: Fate) -> HeaderValue {
 /// Puts our member behind those of caches further up (§2).
 pub(crate) fn append(headers: &mut HeaderMap, member: HeaderValue) {
     headers.append(CACHE_STATUS, member);
+}
+
+/// Names the key of our member, the last (§2.7). What cannot be said in a structured field is left
+/// out.
+pub(crate) fn name_key(headers: &mut HeaderMap, key: &str) {
+    let Entry::Occupied(mut lines) = headers.entry(CACHE_STATUS) else {
+        return;
+    };
+    let Some(line) = lines.iter_mut().last() else {
+        return;
+    };
+    if !key.bytes().all(|b| matches!(b, b' '..=b'~')) {
+        return;
+    }
+    let key = key.replace('\\', "\\\\").replace('"', "\\\"");
+    let text = format!("; key=\"{key}\"");
+    if let Ok(value) = HeaderValue::from_bytes(&[line.as_bytes(), text.as_bytes()].concat()) {
+        *line = value;
+    }
 }
 
 /// Seconds up to which `Age` and `Cache-Status` of a hit are written beforehand: an hour.
@@ -248,6 +268,30 @@ mod tests {
         let members = parse(&hit(1, 60, Some(&upstream)).1);
         assert_eq!(members[0].0, "origin");
         assert_eq!(members[1].0, NAME);
+    }
+
+    #[test]
+    fn the_key_is_that_of_our_own_member() {
+        for (key, expected) in [
+            ("a/b?c=d", Some("a/b?c=d")),
+            ("a/\"b\\", Some("a/\"b\\")),
+            ("a/\u{e9}", None),
+        ] {
+            let mut headers = HeaderMap::new();
+            name_key(&mut headers, key);
+            assert!(headers.is_empty());
+            append(&mut headers, HeaderValue::from_static("origin; hit"));
+            append(&mut headers, forwarded(Forwarded::UriMiss, Fate::default()));
+            name_key(&mut headers, key);
+            let lines: Vec<&HeaderValue> = headers.get_all(CACHE_STATUS).iter().collect();
+            assert_eq!(lines[0], "origin; hit");
+            let members: sfv::List = Parser::new(lines[1].as_bytes()).parse().expect("a list");
+            let [ListEntry::Item(item)] = &members[..] else {
+                panic!("one member")
+            };
+            let named = item.params.get("key").and_then(BareItem::as_string);
+            assert_eq!(named.map(sfv::StringRef::as_str), expected);
+        }
     }
 
     #[test]

@@ -70,7 +70,7 @@ fn use_cache(builder: CacheConfigBuilder, section: CacheSection) -> Applied<Cach
         max_body, soft_limit, coalesce_timeout, lease, hit_for_miss, write_queue, stamp_cells,
         sweep_interval, etag, heuristics, validation, must_revalidate_shares, store_set_cookie,
         store_parts, post_answers_get, normalise_languages, normalise_lists, invalidate_on_write,
-        strip_tags, stale_while_revalidate, stale_if_error, targeted, client_directives,
+        strip_tags, cache_status_key, stale_while_revalidate, stale_if_error, targeted, client_directives,
         credentials, key, classes, routes, event_rules, warm, admin_token,
     } = section;
     let mut builder = builder
@@ -99,6 +99,7 @@ fn use_cache(builder: CacheConfigBuilder, section: CacheSection) -> Applied<Cach
         .normalise_lists(normalise_lists)
         .invalidate_on_write(invalidate_on_write)
         .strip_tags(strip_tags)
+        .cache_status_key(cache_status_key)
         .stale_while_revalidate(stale_while_revalidate.0)
         .stale_if_error(stale_if_error.0)
         .targeted(targeted.iter().filter_map(FieldName::name))

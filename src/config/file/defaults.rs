@@ -64,7 +64,7 @@ impl Default for CacheSection {
         let CacheConfig {
             redis: _, breaker: _, fences: _, namespace, version, classes, local_bytes, max_body,
             soft_limit, fallback_staleness, coalesce_timeout, lease, hit_for_miss, write_queue,
-            stamp_cells, etag, rules, targeted, normal, invalidate, strip_tags, near_cache,
+            stamp_cells, etag, rules, targeted, normal, invalidate, strip_tags, status_key, near_cache,
             coherence_bound, sweep_interval, client_directives, key: _, credentials, routes: _,
             event_rules: _, warm: _, admin_token,
         } = CacheConfigBuilder::default().into_default();
@@ -110,6 +110,7 @@ impl Default for CacheSection {
             etag,
             must_revalidate_shares,
             strip_tags,
+            cache_status_key: status_key,
             near_cache,
         }
     }

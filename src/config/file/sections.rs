@@ -122,7 +122,7 @@ sections! {
         pub(super) store_set_cookie: bool,
         /// Whether a 206 that says for how long it is fresh is stored.
         pub(super) store_parts: bool,
-        /// Whether the answer to a POST that names its own URI answers GET; without Redis only.
+        /// Whether the answer to a POST that names its own URI answers GET.
         pub(super) post_answers_get: bool,
         /// Whether requests that spell one Accept-Language differently share a variant.
         pub(super) normalise_languages: bool,
@@ -132,6 +132,8 @@ sections! {
         pub(super) invalidate_on_write: bool,
         /// Whether Cache-Tag and Surrogate-Key are taken out of responses.
         pub(super) strip_tags: bool,
+        /// Whether Cache-Status names the authority, path and query of what it speaks of.
+        pub(super) cache_status_key: bool,
         /// For how long past its lifetime a response answers while a newer one is fetched.
         pub(super) stale_while_revalidate: Secs<0>,
         /// For how long past its lifetime a response answers where the handler fails.
