@@ -130,6 +130,32 @@ async fn answers_of_one_uri_may_vary_by_different_fields() {
     assert_eq!(ask(&app, &[]).await.text(), "run 0");
 }
 
+/// RFC 9111 §4.1: of two answers that a request selects, the newer one.
+#[tokio::test(start_paused = true)]
+async fn of_several_answers_that_match_the_newest_is_given() {
+    let app = App::new(CacheConfig::default(), |_, run| {
+        let vary = ["x-a", "x-b", "x-a"][run];
+        reply(200, &[("vary", vary)], format!("run {run}"))
+    });
+    let asks: [Fields<'_>; 3] = [
+        &[("x-a", "1"), ("x-b", "1")],
+        &[("x-a", "2"), ("x-b", "2")],
+        &[("x-a", "3"), ("x-b", "3")],
+    ];
+    for (run, fields) in asks.into_iter().enumerate() {
+        assert_eq!(ask(&app, fields).await.text(), format!("run {run}"));
+        tokio::time::advance(std::time::Duration::from_secs(1)).await;
+    }
+    let both: [(Fields<'_>, &str); 2] = [
+        (&[("x-a", "1"), ("x-b", "2")], "run 1"),
+        (&[("x-a", "3"), ("x-b", "2")], "run 2"),
+    ];
+    for (fields, newest) in both {
+        let answer = ask(&app, fields).await;
+        assert_eq!((answer.is_hit(), answer.text()), (true, newest));
+    }
+}
+
 #[tokio::test]
 async fn an_answer_that_stopped_varying_is_for_everybody() {
     let app = App::new(CacheConfig::default(), |_, run| {
