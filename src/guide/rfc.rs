@@ -93,5 +93,6 @@
 //! | the answer to a POST answers GET only with [`post_answers_get`](crate::CacheConfigBuilder::post_answers_get), and not if a purge comes between its making and its own purge (9110 §9.3.3 allows it) | who changed the resource last may have purged it first: of two answers that race neither is kept |
 //! | GET with content, `Upgrade`, `If-Match` or `If-Unmodified-Since` passes | only the handler can judge them |
 //! | of `s-maxage` and a window of RFC 5861 in one response the window counts (§5.2.2.10 forbids stale use) | where a response names both, it names the exception |
+//! | the reason phrase is not stored | HTTP/1.1 alone has one, and it tells nothing (RFC 9112 §4) |
 //! | a stored 5xx is never used stale | it is no better than the failure |
 //! | two `Host` fields, or one that differs from `:authority`, go to the handler, uncached (RFC 9112 §3.2: a 400) | to refuse is for the server or the app |
