@@ -90,6 +90,11 @@ impl<V: Clone> Flights<V> {
         }
     }
 
+    /// Whether somebody fetches what has this place.
+    pub(crate) fn is_led(&self, hash: u64) -> bool {
+        lock(self.shard(hash)).contains_key(&hash)
+    }
+
     /// Fetches under way.
     pub(crate) fn len(&self) -> usize {
         self.shards.iter().map(|s| lock(s).len()).sum()

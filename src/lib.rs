@@ -33,11 +33,12 @@
 //! | `axum` | yes | the original path inside `nest`; without it a layer inside a nest sees the stripped one, and two nests with equal inner paths would share entries |
 //! | `metrics` | yes | what the cache counts, for Prometheus: `Cache::metrics`, `Cache::register_metrics` |
 //! | `yaml` | yes | settings from a file and the environment: `CacheConfig::load`, `from_env` |
+//! | `admin` | yes | `Cache::admin_router`: statistics, health, metrics, purging and explaining over HTTP; brings `axum` and `metrics` |
 //! | `testing` | | entry points for fuzzing; no part of the interface |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(
-    not(all(feature = "redis", feature = "metrics")),
+    not(all(feature = "redis", feature = "admin")),
     allow(
         dead_code,
         unused_imports,
@@ -49,6 +50,8 @@
 #[doc = include_str!("../README.md")]
 struct Readme;
 
+#[cfg(feature = "admin")]
+mod admin;
 mod breaker;
 mod cache;
 mod clock;

@@ -46,6 +46,17 @@ pub enum BreakerState {
     Off,
 }
 
+impl BreakerState {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Open => "open",
+            Self::HalfOpen => "half-open",
+            Self::Off => "off",
+        }
+    }
+}
+
 /// Figures of one process; counts since its start.
 #[derive(Clone, Debug)]
 #[non_exhaustive]

@@ -197,6 +197,11 @@ impl Entry {
         uri(self.kind, &self.label)
     }
 
+    /// The tags that it bears.
+    pub(crate) fn tags(&self) -> Vec<String> {
+        codec::read_tags(&self.wire)
+    }
+
     /// Whether its write to Redis is still to come: until then this process alone has it.
     pub(crate) fn is_queued(&self) -> bool {
         self.queued.load(Ordering::Acquire)

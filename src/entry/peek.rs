@@ -35,6 +35,15 @@ impl Peeked {
         })
     }
 
+    pub(crate) fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// `authority/path?query` of a response.
+    pub(crate) fn uri(&self) -> Option<&str> {
+        uri(self.kind, &self.label)
+    }
+
     /// With the way its name is made.
     pub(crate) fn named<F>(self, name: F) -> PeekedNames<F>
     where

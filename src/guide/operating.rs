@@ -1,5 +1,43 @@
 //! Operating the cache: what it counts, and how to see it.
 //!
+//! # Endpoints
+//!
+//! [`Cache::admin_router`](crate::Cache::admin_router) (feature `admin`), merged after the layer.
+//! Answers are JSON and errors `application/problem+json` (RFC 9457); none may be cached. A
+//! parameter of an unknown name is an error.
+//!
+//! | path | token | gives |
+//! |---|---|---|
+//! | GET `/cache/stats` | | `connected`, `mode` (`redis`, `local`, `fallback`), `redis_version`, `used_memory_human`, `connected_clients`, `total_keys`, `local_cache_size` (entries); and `total_keys_age_seconds`, queues, breaker, faults |
+//! | GET `/cache/health` | | 200 and `status` `ok` or `degraded`, with `reasons`: Redis left alone or not connected, a near tier that hears of no purges. `?strict=1`: 503 when degraded. Without `strict` it is 200 as long as the process answers: requests are served by the handlers if by nothing else |
+//! | GET `/metrics` | | `OpenMetrics`; the older text format for `Accept: text/plain` alone |
+//! | GET `/metrics/cache` | | the same figures as JSON |
+//! | GET `/metrics/cache/hit-rate` | | hits, misses and their rate: in total, by route, of the last 1, 5 and 60 minutes (15 s more at most) |
+//! | GET `/metrics/cache/keys` | yes | a page of keys: `limit` (100, at most 1000), `pattern` (a glob over names), `uri` (a part of `authority/path?query`), `cursor` (of the page before; `null` after the last) |
+//! | GET `/cache/entry` | yes | one entry by its `key`: head, tags, times, whether it is purged; `body=1`: up to 64 KiB of its content, if it is text |
+//! | GET `/cache/explain` | yes | what would happen to a request now: `uri`, `method` (GET), any number of `header=name:value` |
+//! | POST `/cache/purge` | yes | one of `key`, `uri`, `prefix`, `pattern`, `class`, `all`, or any number of `tag`; `soft`. As query, or as a JSON object |
+//! | POST `/cache/clear` | yes | purges everything in this namespace |
+//!
+//! A purge is answered 200 and `{"purged": "applied"}` when it is in force on all instances, and 202
+//! with `queued` when Redis has not taken it yet.
+//!
+//! The token is `admin_token` of the settings, sent as `Authorization: Bearer`. None configured: 403.
+//! Missing or wrong: 401. Past ten failures, one more allowed every six seconds: 429; the right token
+//! gets in even then, so that nobody can lock the operator out, and so it has to be long: 16 random
+//! bytes or more. What is open shows figures and patterns of routes, no URI, key or tag; keep it from
+//! the public all the same, as it tells an attacker how he is doing.
+//!
+//! `total_keys` and the sizes of Redis are counted in the background, when somebody asks, 200 keys at
+//! a time with pauses, at most a tenth of the time; the answer is the last count, with its age. A page
+//! of keys takes at most 20 steps of 200 keys; a page may be empty and not the last, and a key may be
+//! on two of them. Each instance counts for itself.
+//!
+//! An explanation is made by the code that decides over requests, by the rules of the cache: a layer
+//! with `key`, `bypass` or `credentials` of its own may decide otherwise. `happens` is `hit`, `stale`
+//! (and fetched anew), `forward` (to the handler; `why` as in `Cache-Status`), `pass`, `write` or
+//! `gateway-timeout`; `may_be_stored` says whether what comes of the handler may be, if it allows it.
+//!
 //! # Metrics
 //!
 //! `Cache::metrics` gives a registry of the cache's own, and `Cache::register_metrics` adds the
@@ -13,6 +51,7 @@
 //! | `neuralblitz_cache_operation_duration_seconds` | `tier`, `operation` | histogram; `redis`: `lookup`, `store`, `purge`, `delete`; `handler`: `fetch`, to the head. Hits of the local tier are not timed |
 //! | `neuralblitz_cache_size_bytes` | `tier` | what is stored, about |
 //! | `neuralblitz_cache_keys_total` | `tier` | a gauge: how many entries and values |
+//! | `neuralblitz_cache_count_age_seconds` | `tier` | how long ago what is in Redis was counted |
 //! | `neuralblitz_cache_coalesced_total` | `route` | answered by another request's run of the handler |
 //! | `neuralblitz_cache_stale_served_total` | `reason`, `route` | reason: `while-revalidate`, which is a hit too; `if-error`, a miss too |
 //! | `neuralblitz_cache_handler_saved_seconds_total` | `route` | time of handlers that hits made unnecessary |

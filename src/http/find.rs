@@ -5,6 +5,7 @@ use super::ask::Ask;
 use super::body::CacheBody;
 use super::fetch::Fetch;
 use super::layer::Shared;
+use super::next::Next;
 use super::refresh::refresh;
 use super::{Shown, flight_key, missed, part, reply, stale, told};
 use crate::cache::Inner;
@@ -42,17 +43,7 @@ where
     ReqB: Send + 'static,
     ResB: Body<Data: Buf> + Send + 'static,
 {
-    let way = Way {
-        cache: &shared.cache.inner,
-        ask: &ask,
-        give_up: shared
-            .cache
-            .inner
-            .clock
-            .now()
-            .after(shared.cache.inner.config.coalesce_timeout),
-        tiers: shared.tiers(&ask.key.path),
-    };
+    let way = Way::of(&shared, &ask);
     match way.find().await {
         Step::Answer(response) => Ok(response),
         Step::Stale(response, turn) => {
@@ -127,7 +118,18 @@ pub(super) struct Way<'a> {
     pub(super) tiers: Tiers,
 }
 
-impl Way<'_> {
+impl<'a> Way<'a> {
+    pub(super) fn of(shared: &'a Shared, ask: &'a Ask) -> Self {
+        let cache = &shared.cache.inner;
+        let give_up = cache.clock.now().after(cache.config.coalesce_timeout);
+        Self {
+            cache,
+            ask,
+            give_up,
+            tiers: shared.tiers(&ask.key.path),
+        }
+    }
+
     /// Looks up; then waits for whoever fetches the same; starts over once if what that
     /// brought is not for this request.
     async fn find<B>(&self) -> Step<B>
@@ -140,18 +142,18 @@ impl Way<'_> {
             if let Some(step) = self.use_found(&lookup, &vary) {
                 return step;
             }
-            let part = part::look_up(self.cache, self.ask, self.tiers).await;
-            let of_part = |part| part::answer(self.cache, self.ask, part);
+            let part = part::look_up(self).await;
+            let of_part = |part| part::answer(self, part);
             if let Some(response) = part.as_ref().and_then(of_part) {
                 return Step::Answer(response);
             }
-            let reason = self.reason(&lookup);
-            if self.ask.demand.only_if_cached {
-                return Step::Answer(reply::gateway_timeout());
-            }
-            if !self.may_wait(reason) {
-                return part::beside(self.fetch(&lookup, None), part);
-            }
+            let reason = match self.next(&lookup) {
+                Next::OnlyIfCached => return Step::Answer(reply::gateway_timeout()),
+                Next::Forward { waits: false, .. } => {
+                    return part::beside(self.fetch(&lookup, None), part);
+                }
+                _ => self.reason(&lookup),
+            };
             match self.wait(&vary, &lookup.moment, reason).await {
                 Waited::Answer(response) => return Step::Answer(response),
                 Waited::Lead(lead) => return self.lead(&lookup, lead).await,
@@ -227,7 +229,7 @@ impl Way<'_> {
 
     pub(super) async fn look_up(&self) -> Lookup {
         let Ask { key, headers, .. } = self.ask;
-        if self.ask.guarded && !self.is_public() {
+        if !self.may_look() {
             return Lookup::nothing(self.cache.store.now_here());
         }
         let lookup = self.cache.store.lookup(key, headers, self.tiers).await;
@@ -243,27 +245,18 @@ impl Way<'_> {
         observer.answered(self.ask.route, answered, now);
     }
 
-    /// Whether the answers of this key are known to be for everybody: else a request with
-    /// credentials asks nobody.
-    fn is_public(&self) -> bool {
-        self.cache
-            .public
-            .is_set(self.ask.place, self.cache.clock.now())
-    }
-
     /// A fresh entry answers; so does a stale one while it is fetched anew.
     pub(super) fn use_found<B>(&self, lookup: &Lookup, vary: &[HeaderName]) -> Option<Step<B>> {
         let (entry, tier) = lookup.found.as_ref()?;
-        let now = self.cache.clock.now();
-        match reuse(&entry.facts(), &self.ask.demand, self.ask.guarded, now) {
-            found @ (Reuse::Fresh | Reuse::StaleAllowed) => {
-                let accepted = (found == Reuse::StaleAllowed).then_some(Exception::Accepted);
+        match self.next(lookup) {
+            Next::Reuse(accepted) => {
+                let now = self.cache.clock.now();
                 let exception = told(&self.cache.observer, *tier, entry, now).or(accepted);
                 let response = reply::stored(entry, now, self.ask.form(), exception);
                 Some(Step::Answer(response))
             }
-            Reuse::WhileRevalidate => Some(self.use_stale(entry, *tier, lookup, vary)),
-            Reuse::Stale | Reuse::MustValidate | Reuse::Unfit => None,
+            Next::WhileRevalidate => Some(self.use_stale(entry, *tier, lookup, vary)),
+            Next::OnlyIfCached | Next::Forward { .. } => None,
         }
     }
 
@@ -332,33 +325,6 @@ impl Way<'_> {
         let variant = variant_bytes(vary, headers);
         let place = self.cache.store.local.place(key, &variant);
         self.cache.flights.join(place, &flight_key(key, &variant))
-    }
-
-    /// RFC 9211 §2.2.
-    fn reason(&self, lookup: &Lookup) -> Forwarded {
-        let now = self.cache.clock.now();
-        match &lookup.found {
-            _ if self.ask.guarded => Forwarded::Bypass,
-            Some((entry, _)) if entry.facts().is_fresh(now) => Forwarded::Request,
-            Some(_) => Forwarded::Stale,
-            None if lookup.other_variants => Forwarded::VaryMiss,
-            None => Forwarded::UriMiss,
-        }
-    }
-
-    /// Whether the request may wait for another's fetch, and others for its own. A HEAD
-    /// never leads, follows or stores.
-    fn may_wait(&self, reason: Forwarded) -> bool {
-        let Ask {
-            head,
-            ranged,
-            demand,
-            place,
-            ..
-        } = self.ask;
-        let shareable = !matches!(reason, Forwarded::Bypass | Forwarded::Request);
-        let marked = || self.cache.marks.is_set(*place, self.cache.clock.now());
-        shareable && !head && !ranged && !demand.no_store && !marked()
     }
 
     async fn wait<B>(&self, vary: &[HeaderName], moment: &Moment, reason: Forwarded) -> Waited<B> {

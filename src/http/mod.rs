@@ -4,6 +4,8 @@ mod ask;
 mod body;
 mod decide;
 mod everywhere;
+#[cfg(feature = "admin")]
+mod explain;
 mod fetch;
 mod fill;
 mod find;
@@ -11,6 +13,7 @@ mod future;
 mod layer;
 mod marks;
 mod nested;
+mod next;
 #[cfg(feature = "axum")]
 mod origin;
 #[cfg(not(feature = "axum"))]
@@ -29,6 +32,8 @@ mod validate;
 mod write;
 
 pub use body::{BodyError, CacheBody};
+#[cfg(feature = "admin")]
+pub(crate) use explain::{Explained, Outcome};
 pub use future::ResponseFuture;
 pub use layer::CacheLayer;
 pub(crate) use marks::Marks;

@@ -1,18 +1,15 @@
 //! Parts of a representation: answered with, and made larger by what comes (RFC 9111 §3.3, §3.4).
 
-use super::ask::Ask;
 use super::body::CacheBody;
 use super::fetch::{Arrived, Fetch};
-use super::find::{Step, Turn};
+use super::find::{Step, Turn, Way};
 use super::plan::Plan;
+use super::told;
 use super::validate::of_handler;
-use super::{reply, told};
-use crate::cache::Inner;
 use crate::entry::Entry;
 use crate::policy::combine::{Combined, Held, combine};
-use crate::policy::reuse::{Reuse, reuse};
 use crate::policy::status::Forwarded;
-use crate::store::{Tier, Tiers};
+use crate::store::Tier;
 use bytes::Bytes;
 use http::Response;
 use http::response::Parts;
@@ -20,31 +17,21 @@ use std::sync::Arc;
 
 /// The part that is stored of what a request for a range names, be it fresh or stale, the bytes
 /// that it asks for or others.
-pub(super) async fn look_up(cache: &Inner, ask: &Ask, tiers: Tiers) -> Option<(Arc<Entry>, Tier)> {
-    let asks = ask.ranged && !ask.head && cache.config.rules.parts;
-    let shut_out = || ask.guarded && !cache.public.is_set(ask.place, cache.clock.now());
-    if !asks || shut_out() {
-        return None;
-    }
-    let part = ask.key.of_part();
-    let lookup = cache.store.lookup(&part, &ask.headers, tiers).await;
+pub(super) async fn look_up(way: &Way<'_>) -> Option<(Arc<Entry>, Tier)> {
+    let (key, headers) = (way.key_of_part()?, &way.ask.headers);
+    let lookup = way.cache.store.lookup(&key, headers, way.tiers).await;
     lookup.found
 }
 
 /// RFC 9111 §3.3: the answer of a fresh part that holds what is asked for.
 pub(super) fn answer<B>(
-    cache: &Inner,
-    ask: &Ask,
+    way: &Way<'_>,
     (entry, tier): &(Arc<Entry>, Tier),
 ) -> Option<Response<CacheBody<B>>> {
-    let now = cache.clock.now();
-    let fresh = reuse(&entry.facts(), &ask.demand, ask.guarded, now) == Reuse::Fresh;
-    if ask.conditional || !fresh {
-        return None;
-    }
-    let response = reply::stored_part(entry, now, &ask.headers)?;
-    entry.count_by(ask.route);
-    told(&cache.observer, *tier, entry, now);
+    let now = way.cache.clock.now();
+    let response = way.part_of(entry, now)?;
+    entry.count_by(way.ask.route);
+    told(&way.cache.observer, *tier, entry, now);
     Some(response)
 }
 

@@ -5,6 +5,7 @@ use crate::cache::Inner;
 use crate::error::Fault;
 use crate::observe::{Answered, BOUNDS, Counts, Event, Histogram, Operation, Passed};
 use crate::stats::{BreakerState, Stats};
+use crate::store::{Count, Remote};
 use prometheus_client::encoding::{
     DescriptorEncoder, EncodeCounterValue, EncodeGaugeValue, EncodeLabelSet, MetricEncoder,
     NoLabelSet,
@@ -31,11 +32,11 @@ const fn with_unit(name: &'static str, help: &'static str, unit: Unit) -> Family
     Family { name, help, unit }
 }
 
-const BREAKER: [(BreakerState, &str); 4] = [
-    (BreakerState::Closed, "closed"),
-    (BreakerState::Open, "open"),
-    (BreakerState::HalfOpen, "half-open"),
-    (BreakerState::Off, "off"),
+const BREAKER: [BreakerState; 4] = [
+    BreakerState::Closed,
+    BreakerState::Open,
+    BreakerState::HalfOpen,
+    BreakerState::Off,
 ];
 
 pub(super) struct Families<'a, 'e> {
@@ -187,12 +188,24 @@ impl<'a, 'e> Families<'a, 'e> {
             "Bytes of what is stored, about",
             Unit::Bytes,
         );
-        let stats = &self.stats;
-        let local = [([("tier", "local")], stats.local_bytes)];
-        gauges(&mut self.encoder, &size, local)?;
+        let (stats, encoder) = (&self.stats, &mut self.encoder);
+        let count = self.cache.store.remote.as_ref().and_then(Remote::count);
+        let redis =
+            |value: fn(Count) -> u64| count.map(|count| ([("tier", "redis")], value(count)));
+        let local = ([("tier", "local")], stats.local_bytes);
+        let both = [local].into_iter().chain(redis(|count| count.bytes));
+        gauges(encoder, &size, both)?;
         let keys = family("neuralblitz_cache_keys_total", "Entries and values stored");
-        let local = [([("tier", "local")], stats.local_entries as u64)];
-        gauges(&mut self.encoder, &keys, local)
+        let local = ([("tier", "local")], stats.local_entries as u64);
+        let both = [local].into_iter().chain(redis(|count| count.keys));
+        gauges(encoder, &keys, both)?;
+        let age = with_unit(
+            "neuralblitz_cache_count_age",
+            "How long ago what is in Redis was counted",
+            Unit::Seconds,
+        );
+        let ages = count.map(|count| ([("tier", "redis")], count.at.elapsed().as_secs_f64()));
+        gauges(encoder, &age, ages)
     }
 
     fn states(&mut self) -> fmt::Result {
@@ -201,8 +214,8 @@ impl<'a, 'e> Families<'a, 'e> {
             "1 for the state that the circuit breaker in front of Redis is in",
         );
         let (stats, encoder) = (&self.stats, &mut self.encoder);
-        let each = BREAKER.map(|(state, name)| {
-            let labels = [("state", name)];
+        let each = BREAKER.map(|state| {
+            let labels = [("state", state.name())];
             (labels, u64::from(state == stats.breaker))
         });
         gauges(encoder, &breaker, each)?;

@@ -28,7 +28,7 @@ pub(crate) enum Forwarded {
 }
 
 impl Forwarded {
-    fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::UriMiss => "uri-miss",
             Self::VaryMiss => "vary-miss",

@@ -11,7 +11,7 @@ mod pattern;
 mod purges;
 mod table;
 
-pub(crate) use pattern::{Ban, Named, Pattern};
+pub(crate) use pattern::{Ban, Named, Pattern, matches as matches_glob};
 pub(crate) use purges::Purges;
 pub(crate) use table::{Pushed, Table, Verdict, by_bans, by_cells};
 

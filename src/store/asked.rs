@@ -17,6 +17,8 @@ pub(super) struct Asked<'a> {
     pub(super) headers: &'a HeaderMap,
     pub(super) names: Names,
     pub(super) tiers: Tiers,
+    /// Only to see: nothing is kept, removed or counted.
+    pub(super) dry: bool,
 }
 
 impl Asked<'_> {
@@ -26,7 +28,9 @@ impl Asked<'_> {
                 Some(lookup) => Ok(lookup),
                 None => {
                     // Redis has another one, or none: this one answers nobody any more.
-                    self.store.local.remove(self.key, &entry);
+                    if !self.dry {
+                        self.store.local.remove(self.key, &entry);
+                    }
                     self.lookup_elsewhere(moment, false).await
                 }
             },
@@ -84,7 +88,7 @@ impl Asked<'_> {
         let record = entries.iter().position(|entry| entry.kind == Kind::Vary);
         let record = record.map(|at| Arc::new(entries.swap_remove(at)));
         if let Some(record) = &record {
-            self.store.local.insert(self.key, record.clone());
+            self.keep(record);
             let new = record.vary.iter().filter(|set| !known.contains(set));
             let wanted: Vec<Vec<u8>> = new.map(|set| variant_bytes(set, self.headers)).collect();
             if !wanted.is_empty() {
@@ -96,7 +100,7 @@ impl Asked<'_> {
         let newest = entries.into_iter().max_by_key(|entry| entry.meta.stored_at);
         let found = match newest.map(Arc::new) {
             Some(entry) if self.store.confirm(self.remote, &entry, &read).await? => {
-                self.store.local.insert(self.key, entry.clone());
+                self.keep(&entry);
                 Some((entry, Tier::Redis))
             }
             _ => None,
@@ -106,6 +110,12 @@ impl Asked<'_> {
             found,
             moment,
         })
+    }
+
+    fn keep(&self, entry: &Arc<Entry>) {
+        if !self.dry {
+            self.store.local.insert(self.key, entry.clone());
+        }
     }
 
     /// Reads variants of the key, the empty one being the key itself.
@@ -130,7 +140,7 @@ impl Asked<'_> {
     fn decode(&self, wire: Bytes, variant: &[u8]) -> Option<Entry> {
         let ours = |entry: &Entry| self.key.matches(&entry.key) && *entry.variant == *variant;
         let entry = decode(wire).filter(ours);
-        if entry.is_none() {
+        if entry.is_none() && !self.dry {
             self.store.observer.fault(Operation::Decode, Fault::Foreign);
         }
         entry

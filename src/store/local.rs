@@ -10,8 +10,12 @@ use foldhash::quality::RandomState;
 use http::HeaderMap;
 use quick_cache::sync::Cache;
 use quick_cache::{Lifecycle, OptionsBuilder, Weighter};
+use std::collections::BinaryHeap;
 use std::hash::{BuildHasher, BuildHasherDefault, Hasher};
 use std::sync::Arc;
+
+/// Entries looked at for one page of them.
+const LISTED: usize = 4000;
 
 pub(crate) struct Local {
     entries: Cache<u64, Arc<Entry>, ByBytes, BuildHasherDefault<AsIs>, Told>,
@@ -106,6 +110,46 @@ impl Local {
         let place = self.place(key, &entry.variant);
         self.entries
             .remove_if(&place, |found| Arc::ptr_eq(found, entry));
+    }
+
+    /// Entries in the order of their places, from the one after `cursor`: up to `limit` of those
+    /// that `list` wants, out of a bounded number of them. And where to go on.
+    pub(crate) fn page<T>(
+        &self,
+        cursor: u64,
+        limit: usize,
+        list: impl Fn(&Arc<Entry>) -> Option<T>,
+    ) -> (Vec<T>, Option<u64>) {
+        let places = self.places_after(cursor);
+        let (mut found, mut reached) = (Vec::new(), None);
+        for place in &places {
+            if found.len() >= limit {
+                return (found, reached);
+            }
+            found.extend(self.entries.peek(place).and_then(|entry| list(&entry)));
+            reached = Some(*place);
+        }
+        (found, reached.filter(|_| places.len() == LISTED))
+    }
+
+    /// The least of the places after `cursor`.
+    fn places_after(&self, cursor: u64) -> Vec<u64> {
+        let mut least = BinaryHeap::with_capacity(LISTED + 1);
+        for (place, _) in self.entries.iter() {
+            if place > cursor {
+                least.push(place);
+            }
+            if least.len() > LISTED {
+                least.pop();
+            }
+        }
+        least.into_sorted_vec()
+    }
+
+    /// An entry that `wanted` is true of.
+    pub(crate) fn find_by(&self, wanted: impl Fn(&Entry) -> bool) -> Option<Arc<Entry>> {
+        let mut entries = self.entries.iter().map(|(_, entry)| entry);
+        entries.find(|entry| wanted(entry))
     }
 
     pub(crate) fn clear(&self) {

@@ -7,6 +7,7 @@
 
 mod asked;
 mod fallback;
+pub(crate) mod inspect;
 mod judge;
 mod keep;
 mod lease;
@@ -23,7 +24,7 @@ use asked::Asked;
 pub(crate) use local::Local;
 use moment::Known;
 pub(crate) use moment::Moment;
-pub(crate) use redis::{Applied, Ended, Lease, Parts, Remote, Taken};
+pub(crate) use redis::{Applied, Count, Ended, Info, Lease, Parts, Remote, Taken};
 use redis::{Get, Read};
 pub(crate) use subject::Covered;
 
@@ -254,6 +255,7 @@ impl Store {
                 headers,
                 names: names(),
                 tiers,
+                dry: false,
             },
             _ => return Lookup::local(self.at_once(key, headers, self.clock.now()), moment),
         };
@@ -342,7 +344,7 @@ pub(crate) fn value_key(name: &str) -> RequestKey<'_> {
 }
 
 impl Lookup {
-    fn local((found, tier): (Option<Arc<Entry>>, Tier), moment: Moment) -> Self {
+    pub(crate) fn local((found, tier): (Option<Arc<Entry>>, Tier), moment: Moment) -> Self {
         let other_variants = found.as_ref().is_some_and(|entry| entry.is_vary());
         Self {
             found: found.filter(|_| !other_variants).map(|entry| (entry, tier)),

@@ -5,13 +5,16 @@
 
 mod back_off;
 mod control;
+mod counter;
 mod events;
 mod header;
+mod inspect;
 mod keeper;
 mod lease;
 mod manager;
 mod purger;
 mod reply;
+mod scan;
 mod scripts;
 mod service;
 mod shared;
@@ -30,6 +33,7 @@ use crate::observe::{Observer, Operation};
 use crate::stamp::{Order, Purges, Stamp, Subject, Verdict, by_cells};
 use ::redis::{Pipeline, Value};
 use bytes::Bytes;
+use counter::Counter;
 use events::Events;
 use header::Record;
 use lease::Leases;
@@ -47,6 +51,8 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use writer::Writer;
 
+pub(crate) use counter::Count;
+pub(crate) use inspect::Info;
 pub(crate) use lease::{Ended, Lease, Taken};
 pub(crate) use purger::Applied;
 pub(crate) use writer::Write;
@@ -65,6 +71,7 @@ struct Shared {
     scripts: Scripts,
     writer: Writer,
     purger: Arc<Purger>,
+    counter: Counter,
     observer: Arc<Observer>,
     /// The key of the record of purges.
     stamps: String,
@@ -147,6 +154,7 @@ impl Remote {
                 scripts: Scripts::new(),
                 writer: Writer::new(config.write_queue, config.local_bytes),
                 purger,
+                counter: Counter::default(),
                 observer: parts.observer,
                 stamps: parts.namespace.name("{c}:stamps"),
                 channel: parts.namespace.name(&format!("{{c}}:purges@{}", redis.db)),
@@ -189,6 +197,7 @@ impl Remote {
             tokio::spawn(with(Box::pin(purger::run(shared())))),
             tokio::spawn(with(Box::pin(control::run(shared(), manager)))),
             tokio::spawn(with(Box::pin(sweeper::run(shared())))),
+            tokio::spawn(with(Box::pin(counter::run(shared())))),
         ];
         *crate::sync::lock(&self.background) = tasks;
     }

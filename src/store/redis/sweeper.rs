@@ -5,8 +5,8 @@
 //! a few at a time and with pauses, so that nobody waits for it. Only what is purged by all that
 //! was heard of is unlinked, and only if it still is what was looked at.
 
-use super::Shared;
 use super::reply::bytes_of;
+use super::{Shared, scan};
 use crate::entry::Peeked;
 use crate::error::Fault;
 use crate::observe::{Event, Operation};
@@ -43,31 +43,17 @@ pub(super) async fn run(shared: Arc<Shared>) {
 
 async fn sweep(shared: &Shared) -> Result<(), Fault> {
     let pattern = format!("{}*", shared.namespace.name(""));
-    let mut cursor = Bytes::from_static(b"0");
+    let mut cursor = Bytes::from_static(scan::START);
     loop {
-        let mut pipe = Pipeline::with_capacity(1);
-        pipe.cmd("SCAN").arg(&cursor[..]);
-        pipe.arg("MATCH").arg(&pattern).arg("COUNT").arg(AT_ONCE);
-        let (next, keys) = scanned(shared.ask(pipe).await?.pop()).ok_or(Fault::Foreign)?;
+        let (next, keys) = scan::step(shared, &pattern, &cursor, AT_ONCE).await?;
         let purged = purged(shared, keys).await?;
         unlink(shared, purged).await?;
-        if *next == *b"0" {
+        if *next == *scan::START {
             return Ok(());
         }
         cursor = next;
         tokio::time::sleep(PAUSE).await;
     }
-}
-
-fn scanned(reply: Option<Value>) -> Option<(Bytes, Vec<Bytes>)> {
-    let Value::Array(parts) = reply? else {
-        return None;
-    };
-    let mut parts = parts.into_iter();
-    let (cursor, Value::Array(keys)) = (bytes_of(parts.next()?)?, parts.next()?) else {
-        return None;
-    };
-    Some((cursor, keys.into_iter().filter_map(bytes_of).collect()))
 }
 
 /// Those of the keys whose entries are purged, with the stamps they bear.
