@@ -45,7 +45,10 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let cache = layer.cache();
     let app = app(Demo::new(cache.clone())?);
     let (app, mode) = match config {
-        Some(_) => (app.layer(layer), cache.stats().mode.to_string()),
+        Some(_) => (
+            app.layer(layer).merge(cache.admin_router()),
+            cache.stats().mode.to_string(),
+        ),
         None => (app, "off".to_owned()),
     };
     let listener = listen().await?;
@@ -112,6 +115,7 @@ fn greet(address: SocketAddr, mode: &str) {
     println!("  curl -i http://{address}/api/v1/quantum/7");
     println!("  curl -d '{{\"spin\":\"down\"}}' http://{address}/api/v1/quantum/7");
     println!("  curl -H 'Authorization: Bearer alice' http://{address}/api/v1/me");
+    println!("  curl http://{address}/cache/stats");
 }
 
 /// Ends at Ctrl-C or SIGTERM.

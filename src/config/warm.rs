@@ -52,7 +52,6 @@ impl WarmRequest {
 
 impl CacheConfig {
     /// The bearer token of who may administer the cache.
-    #[allow(dead_code, reason = "for the admin router")]
     pub(crate) fn admin_token(&self) -> Option<&SecretString> {
         self.admin_token.as_ref()
     }
