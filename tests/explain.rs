@@ -89,7 +89,9 @@ impl Explained {
                 .replace('"', "%22")
                 .replace('=', "%3D")
                 .replace(' ', "+");
-            query.push_str(&format!("&header={name}:{value}"));
+            for part in ["&header=", name, ":", &value] {
+                query.push_str(part);
+            }
         }
         value(&self.app.admin(Method::GET, &query).await)
     }

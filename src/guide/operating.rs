@@ -38,6 +38,14 @@
 //! (and fetched anew), `forward` (to the handler; `why` as in `Cache-Status`), `pass`, `write` or
 //! `gateway-timeout`; `may_be_stored` says whether what comes of the handler may be, if it allows it.
 //!
+//! # Tracing
+//!
+//! What changes is an event (Redis left alone, used again, connected, a purge over HTTP). Spans, at
+//! level `debug`: `cache.fetch` around a run of the handler (`http.route`, `http.response.status_code`,
+//! `cache.reason` as in `Cache-Status`, `cache.refresh`), and `cache.redis` around a lookup, a store or
+//! a purge (`db.system.name`, `db.operation.name`); `otel.kind` is set for an exporter. A hit of the
+//! local tier makes none. No path, query, cookie or token is in any of them.
+//!
 //! # Metrics
 //!
 //! `Cache::metrics` gives a registry of the cache's own, and `Cache::register_metrics` adds the

@@ -25,6 +25,7 @@ use hyper::body::Body;
 use std::sync::Arc;
 use tower::Service;
 use tower::util::ServiceExt;
+use tracing::Instrument;
 
 /// One run of the handler.
 pub(super) struct Fetch<'a> {
@@ -66,10 +67,15 @@ impl Fetch<'_> {
         };
         let note = Note::of(&self.shared.cache);
         leave_note(request.extensions_mut(), note.clone());
-        let asked_at = instant();
-        let answer = self.taint.watch(handler.oneshot(request)).await;
-        let observer = &self.cache().observer;
+        let (observer, asked_at) = (&self.cache().observer, instant());
+        let reason = self.turn.reason.name();
+        let span = observer.fetch_span(self.ask.route, reason, self.background);
+        let run = handler.oneshot(request).instrument(span.clone());
+        let answer = self.taint.watch(run).await;
         observer.took(Operation::Fetch, asked_at.elapsed());
+        if let Ok(response) = &answer {
+            span.record("http.response.status_code", response.status().as_u16());
+        }
         let failed = match &answer {
             Ok(response) => is_failure(response.status()).then(|| Some(response.status())),
             Err(_) => Some(None),

@@ -2,6 +2,7 @@
 
 mod durations;
 mod routes;
+mod spans;
 mod windows;
 
 pub(crate) use durations::{BOUNDS, Histogram};

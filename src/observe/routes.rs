@@ -172,6 +172,13 @@ impl Routes {
         saved.fetch_add(handler_ms.into(), Ordering::Relaxed);
     }
 
+    /// The pattern that is counted there.
+    pub(super) fn name(&self, route: Route) -> Arc<str> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let name = known.names.get(usize::from(route.0)).cloned();
+        name.unwrap_or_else(|| OTHER.into())
+    }
+
     /// All routes with what was counted.
     pub(crate) fn read(&self) -> Vec<(Arc<str>, Counts)> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);

@@ -40,6 +40,7 @@ use http::HeaderMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
+use tracing::Instrument;
 
 pub(crate) struct Store {
     pub(crate) local: Local,
@@ -260,7 +261,8 @@ impl Store {
             _ => return Lookup::local(self.at_once(key, headers, self.clock.now()), moment),
         };
         let begun = instant();
-        let found = tokio::time::timeout(self.soft_limit, asked.lookup(moment)).await;
+        let looked = asked.lookup(moment).instrument(Operation::Lookup.span());
+        let found = tokio::time::timeout(self.soft_limit, looked).await;
         self.observer.took(Operation::Lookup, begun.elapsed());
         let fault = match found.unwrap_or(Err(Fault::Timeout)) {
             Ok(lookup) => return lookup,

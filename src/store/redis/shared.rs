@@ -11,6 +11,7 @@ use crate::stamp::{Order, Stamp, Subject};
 use ::redis::{Pipeline, Value};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use tracing::Instrument;
 
 impl Shared {
     pub(super) fn seen(&self) -> Stamp {
@@ -71,8 +72,9 @@ impl Shared {
         };
         let call = self.scripts.purge(keys, self.wanted_cells, &purge);
         let begun = instant();
-        let reply = match call.run(&self.client).await {
-            Err(Fault::Timeout) if self.retry => call.run(&self.client).await,
+        let span = Operation::Purge.span();
+        let reply = match call.run(&self.client).instrument(span.clone()).await {
+            Err(Fault::Timeout) if self.retry => call.run(&self.client).instrument(span).await,
             reply => reply,
         };
         self.observer.took(Operation::Purge, begun.elapsed());
@@ -84,7 +86,11 @@ impl Shared {
 
     pub(super) async fn store(&self, write: &Write) -> Result<(), Fault> {
         let begun = instant();
-        let stored = self.scripts.store(write).run(&self.client).await;
+        let stored = self.scripts.store(write);
+        let stored = stored
+            .run(&self.client)
+            .instrument(Operation::Store.span())
+            .await;
         self.observer.took(Operation::Store, begun.elapsed());
         match stored? {
             Value::ServerError(_) => Err(Fault::Refused),
