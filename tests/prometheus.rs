@@ -5,6 +5,7 @@ mod support;
 
 use axum::http::Method;
 use serde_json::Value;
+use std::fmt::Write;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -88,11 +89,11 @@ fn prometheus(target: &str, dir: &Path) -> (Child, String) {
 /// The value of an expression; `None`: Prometheus does not answer yet, or has none.
 async fn query(address: &str, expression: &str) -> Option<f64> {
     tokio::net::TcpStream::connect(address).await.ok()?;
-    let expression: String = expression
-        .bytes()
-        .map(|byte| format!("%{byte:02X}"))
-        .collect();
-    let url = format!("http://{address}/api/v1/query?query={expression}");
+    let mut encoded = String::new();
+    for byte in expression.bytes() {
+        write!(encoded, "%{byte:02X}").expect("a string");
+    }
+    let url = format!("http://{address}/api/v1/query?query={encoded}");
     let answer = Client::new().get(&url).await;
     let answer: Value = serde_json::from_slice(&answer.body).ok()?;
     let value = answer["data"]["result"][0]["value"][1].as_str()?.to_owned();
