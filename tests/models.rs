@@ -80,6 +80,7 @@ fn run(leads: Leads, callers: usize) -> (Vec<Got>, usize, usize) {
         .into_iter()
         .map(|task| block_on(task).expect("no panic"))
         .collect();
+    assert!(!flights.is_led(7), "nobody fetches any more");
     (got, turns.load(Ordering::SeqCst), flights.len())
 }
 

@@ -7,6 +7,7 @@ use axum::Router;
 use axum::routing::get;
 use neuralblitz_cache::CacheLayer;
 use std::fmt::Debug;
+use std::fmt::Write;
 use std::sync::{Arc, Mutex};
 use support::redis::Redis;
 use support::until;
@@ -25,7 +26,7 @@ struct Fields<'a>(&'a mut String);
 
 impl Visit for Fields<'_> {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        self.0.push_str(&format!(" {field}={value:?}"));
+        write!(self.0, " {field}={value:?}").expect("a string");
     }
 }
 
