@@ -26,6 +26,8 @@ pub enum ConfigErrorKind {
     UnknownClass,
     /// A path pattern that cannot be read, or that means the same as another.
     BadPattern,
+    /// This feature of the crate is off.
+    NeedsFeature(&'static str),
 }
 
 impl ConfigError {
@@ -79,6 +81,7 @@ impl fmt::Display for ConfigErrorKind {
             Self::Malformed(form) => write!(f, "must be {form}"),
             Self::UnknownClass => f.write_str("names a class that nothing is said of"),
             Self::BadPattern => f.write_str("has a path pattern that cannot be used"),
+            Self::NeedsFeature(feature) => write!(f, "needs the feature `{feature}`"),
         }
     }
 }

@@ -93,7 +93,7 @@ impl CacheConfigBuilder {
         self
     }
 
-    /// Uses the Redis at `redis://[[user]:password@]host[:port][/db]`.
+    /// Uses the Redis at a URL; see [`RedisConfig::from_url`].
     pub fn redis_url(mut self, url: &str) -> Self {
         match RedisConfig::from_url(url) {
             Ok(redis) => self.config.redis = Some(redis),

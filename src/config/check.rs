@@ -168,6 +168,16 @@ mod tests {
         assert_eq!(refused(new().redis_url("redis://:geheim@")), "url");
         assert_eq!(refused(new().redis(redis().host(""))), "host");
         assert_eq!(refused(new().redis(redis().port(0))), "port");
+        assert_eq!(refused(new().redis(redis().socket(""))), "socket");
+        let alone = redis().username("app");
+        assert_eq!(refused(new().redis(alone)), "username");
+        let alone = redis().sentinel_username("app");
+        assert_eq!(refused(new().redis(alone)), "sentinel_username");
+        let none: [&str; 0] = [];
+        for nodes in [&none[..], &["a", ""], &["a:b"], &["a:0"]] {
+            let sentinels = redis().sentinel("main", nodes);
+            assert_eq!(refused(new().redis(sentinels)), "sentinel");
+        }
         let zero = Duration::ZERO;
         assert_eq!(
             refused(new().redis(redis().socket_timeout(zero))),

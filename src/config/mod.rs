@@ -6,7 +6,9 @@ mod classes;
 mod event_rules;
 #[cfg(feature = "yaml")]
 pub(crate) mod file;
+mod reach;
 mod redis;
+mod redis_url;
 mod route;
 mod template;
 mod warm;
@@ -15,6 +17,11 @@ pub use builder::CacheConfigBuilder;
 pub(crate) use classes::{Classes, Stale};
 pub use event_rules::EventRule;
 pub(crate) use event_rules::{EventRules, Target, Templated};
+#[cfg_attr(
+    not(feature = "redis"),
+    allow(unused_imports, reason = "for Redis alone")
+)]
+pub(crate) use reach::{Node, Sentinels, Topology};
 pub use redis::RedisConfig;
 pub use route::Route;
 pub(crate) use route::RouteRules;

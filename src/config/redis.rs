@@ -1,8 +1,9 @@
 //! How Redis is reached.
 
-use crate::error::{ConfigError, ConfigErrorKind};
+use super::reach::{Node, Sentinels, Topology};
 use secrecy::SecretString;
 use std::num::NonZeroU32;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// How Redis is reached: the `REDIS` section of the settings.
@@ -10,9 +11,12 @@ use std::time::Duration;
 pub struct RedisConfig {
     pub(crate) host: String,
     pub(crate) port: u16,
+    pub(crate) topology: Topology,
     pub(crate) db: i64,
     pub(crate) username: Option<String>,
     pub(crate) password: Option<SecretString>,
+    pub(crate) sentinel_username: Option<String>,
+    pub(crate) sentinel_password: Option<SecretString>,
     pub(crate) max_connections: u32,
     pub(crate) socket_timeout: Duration,
     pub(crate) socket_connect_timeout: Duration,
@@ -25,9 +29,12 @@ impl Default for RedisConfig {
         Self {
             host: "redis".into(),
             port: 6379,
+            topology: Topology::Server,
             db: 0,
             username: None,
             password: None,
+            sentinel_username: None,
+            sentinel_password: None,
             max_connections: 50,
             socket_timeout: Duration::from_secs(5),
             socket_connect_timeout: Duration::from_secs(5),
@@ -44,38 +51,6 @@ impl RedisConfig {
         Self::default()
     }
 
-    /// Reads `redis://[[user]:password@]host[:port][/db]`; all else keeps its default.
-    ///
-    /// # Errors
-    /// Names the setting `url` and never shows the URL, which may hold a password.
-    pub fn from_url(url: &str) -> Result<Self, ConfigError> {
-        let malformed = || {
-            ConfigError::new(
-                "url",
-                ConfigErrorKind::Malformed("redis://[[user]:password@]host[:port][/db]"),
-            )
-        };
-        let rest = url.strip_prefix("redis://").ok_or_else(malformed)?;
-        let (rest, db) = match rest.split_once('/') {
-            Some((rest, "")) => (rest, 0),
-            Some((rest, db)) => (rest, db.parse().map_err(|_| malformed())?),
-            None => (rest, 0),
-        };
-        let (user, host) = match rest.rsplit_once('@') {
-            Some((user, host)) => (Some(user), host),
-            None => (None, rest),
-        };
-        let (host, port) = split_host(host).ok_or_else(malformed)?;
-        let mut config = Self::new().host(host).port(port).db(db);
-        if let Some((name, password)) = user.map(|user| user.split_once(':').unwrap_or(("", user)))
-        {
-            let decoded = |part| decode(part).ok_or_else(malformed);
-            config.username = Some(decoded(name)?).filter(|name| !name.is_empty());
-            config.password = Some(decoded(password)?.into());
-        }
-        Ok(config)
-    }
-
     /// The server's name or address. Default: `redis`.
     #[must_use]
     pub fn host(mut self, host: impl Into<String>) -> Self {
@@ -87,6 +62,42 @@ impl RedisConfig {
     #[must_use]
     pub fn port(mut self, port: u16) -> Self {
         self.port = port;
+        self
+    }
+
+    /// The path of a unix socket, in the place of host and port. Default: none.
+    #[must_use]
+    pub fn socket(mut self, path: impl Into<PathBuf>) -> Self {
+        self.topology = Topology::Socket(path.into());
+        self
+    }
+
+    /// Sentinels, each `host` or `host:port` (26379), and the name they know the master by, in the
+    /// place of host and port: one of them is asked for the master at each connect. Needs the
+    /// feature `sentinel`. Default: none.
+    #[must_use]
+    pub fn sentinel<I>(mut self, master: impl Into<String>, sentinels: I) -> Self
+    where
+        I: IntoIterator<Item: AsRef<str>>,
+    {
+        self.topology = Topology::Sentinel(Sentinels {
+            master: master.into(),
+            nodes: Node::all(sentinels, 26379),
+        });
+        self
+    }
+
+    /// The ACL user for the sentinels. Default: none, their default user.
+    #[must_use]
+    pub fn sentinel_username(mut self, name: impl Into<String>) -> Self {
+        self.sentinel_username = Some(name.into());
+        self
+    }
+
+    /// The password for the sentinels. Default: none; that of the master is not told to them.
+    #[must_use]
+    pub fn sentinel_password(mut self, password: impl Into<SecretString>) -> Self {
+        self.sentinel_password = Some(password.into());
         self
     }
 
@@ -147,103 +158,5 @@ impl RedisConfig {
     pub fn health_check_interval(mut self, interval: Duration) -> Self {
         self.health_check_interval = interval;
         self
-    }
-
-    pub(crate) fn check(&self) -> Result<(), ConfigError> {
-        let positive = |setting, value: Duration| match value.is_zero() {
-            true => Err(ConfigError::new(
-                setting,
-                ConfigErrorKind::OutOfRange("more than zero"),
-            )),
-            false => Ok(()),
-        };
-        if self.host.is_empty() {
-            return Err(ConfigError::new(
-                "host",
-                ConfigErrorKind::Malformed("a name or address"),
-            ));
-        }
-        if self.port == 0 {
-            return Err(ConfigError::new(
-                "port",
-                ConfigErrorKind::OutOfRange("1 to 65535"),
-            ));
-        }
-        positive("socket_timeout", self.socket_timeout)?;
-        positive("socket_connect_timeout", self.socket_connect_timeout)?;
-        positive("health_check_interval", self.health_check_interval)
-    }
-}
-
-/// `host`, `host:port`, `[v6]` or `[v6]:port`.
-fn split_host(host: &str) -> Option<(&str, u16)> {
-    let (name, port) = match host.strip_prefix('[') {
-        Some(v6) => {
-            let (name, rest) = v6.split_once(']')?;
-            (name, rest.strip_prefix(':'))
-        }
-        None => match host.split_once(':') {
-            Some((name, port)) => (name, Some(port)),
-            None => (host, None),
-        },
-    };
-    let port = port.map_or(Some(6379), |port| port.parse().ok())?;
-    (!name.is_empty()).then_some((name, port))
-}
-
-/// Percent-decoding (RFC 3986 §2.1).
-fn decode(part: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(part.len());
-    let mut rest = part.as_bytes();
-    while let [first, tail @ ..] = rest {
-        rest = tail;
-        if *first != b'%' {
-            bytes.push(*first);
-            continue;
-        }
-        let (digits, after) = tail.split_at_checked(2)?;
-        bytes.push(u8::from_str_radix(str::from_utf8(digits).ok()?, 16).ok()?);
-        rest = after;
-    }
-    String::from_utf8(bytes).ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use secrecy::ExposeSecret;
-
-    #[test]
-    fn urls_are_read() {
-        let read = |url| RedisConfig::from_url(url).expect("readable");
-        let plain = read("redis://localhost");
-        assert_eq!((&*plain.host, plain.port, plain.db), ("localhost", 6379, 0));
-        let full = read("redis://me:p%40ss@[::1]:7000/3");
-        assert_eq!((&*full.host, full.port, full.db), ("::1", 7000, 3));
-        assert_eq!(full.username.as_deref(), Some("me"));
-        assert_eq!(full.password.expect("one").expose_secret(), "p@ss");
-        assert_eq!(read("redis://:pw@h").username, None);
-    }
-
-    #[test]
-    fn an_unreadable_url_is_refused_without_showing_it() {
-        for url in [
-            "",
-            "http://x",
-            "redis://",
-            "redis://h:port",
-            "redis://:geheim@h:70000",
-            "redis://h/x",
-        ] {
-            let error = RedisConfig::from_url(url).expect_err(url);
-            assert_eq!(error.setting(), "url");
-            assert!(!format!("{error} {error:?}").contains("geheim"));
-        }
-    }
-
-    #[test]
-    fn debug_output_shows_no_password() {
-        let config = RedisConfig::new().password("geheim");
-        assert!(!format!("{config:?}").contains("geheim"));
     }
 }

@@ -13,7 +13,16 @@ pub mod web;
 use std::time::Duration;
 
 /// Waits for a condition, at most ten seconds.
-pub async fn until<F, Fut>(what: &str, mut condition: F)
+pub async fn until<F, Fut>(what: &str, condition: F)
+where
+    F: FnMut() -> Fut,
+    Fut: Future<Output = bool>,
+{
+    until_within(Duration::from_secs(10), what, condition).await;
+}
+
+/// Waits for a condition, at most for `limit`.
+pub async fn until_within<F, Fut>(limit: Duration, what: &str, mut condition: F)
 where
     F: FnMut() -> Fut,
     Fut: Future<Output = bool>,
@@ -23,7 +32,6 @@ where
             tokio::task::yield_now().await;
         }
     };
-    let limit = Duration::from_secs(10);
     assert!(
         tokio::time::timeout(limit, waiting).await.is_ok(),
         "not within {limit:?}: {what}"

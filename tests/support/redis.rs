@@ -11,6 +11,7 @@ pub struct Redis {
     pub port: u16,
     server: Child,
     dir: TempDir,
+    program: String,
     args: Vec<String>,
 }
 
@@ -22,6 +23,11 @@ impl Redis {
 
     /// The same, with settings of `redis-server` (`--maxmemory 20mb`).
     pub async fn start_with(args: &[&str]) -> Self {
+        Self::start_as(&program(), args).await
+    }
+
+    /// The same, with another program that takes the same settings.
+    pub async fn start_as(program: &str, args: &[&str]) -> Self {
         let dir = tempfile::tempdir().expect("a folder");
         let args: Vec<String> = args.iter().map(ToString::to_string).collect();
         // A port can be taken between being found and being used: the next one is tried.
@@ -29,8 +35,9 @@ impl Redis {
             let port = free_port();
             let mut redis = Self {
                 port,
-                server: spawn(port, &dir, &args),
+                server: spawn(program, port, &dir, &args),
                 dir: tempfile::tempdir().expect("a folder"),
+                program: program.to_owned(),
                 args: args.clone(),
             };
             if redis.answers().await {
@@ -44,7 +51,7 @@ impl Redis {
     /// Starts the killed server again, empty, on its old port.
     pub async fn restart(&mut self) {
         self.kill();
-        self.server = spawn(self.port, &self.dir, &self.args);
+        self.server = spawn(&self.program, self.port, &self.dir, &self.args);
         assert!(self.answers().await, "the server is back");
     }
 
@@ -137,14 +144,18 @@ impl Drop for Redis {
     }
 }
 
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     listener.local_addr().expect("an address").port()
 }
 
-fn spawn(port: u16, dir: &TempDir, args: &[String]) -> Child {
-    let server = std::env::var("REDIS_SERVER").unwrap_or_else(|_| "redis-server".into());
-    Command::new(&server)
+/// The redis-server that tests run.
+pub fn program() -> String {
+    std::env::var("REDIS_SERVER").unwrap_or_else(|_| "redis-server".into())
+}
+
+fn spawn(program: &str, port: u16, dir: &TempDir, args: &[String]) -> Child {
+    Command::new(program)
         .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
         .args(["--save", "", "--appendonly", "no", "--daemonize", "no"])
         .args(args)
@@ -152,5 +163,5 @@ fn spawn(port: u16, dir: &TempDir, args: &[String]) -> Child {
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
-        .unwrap_or_else(|error| panic!("{server} does not start ({error}); see scripts/test.sh"))
+        .unwrap_or_else(|error| panic!("{program} does not start ({error}); see scripts/test.sh"))
 }

@@ -4,23 +4,17 @@
 //! configured timeouts, and learns of a break from the client's own push, so that checking a
 //! connection costs no round trip.
 
-use crate::config::RedisConfig;
+use super::link::Link;
 use ::redis::aio::MultiplexedConnection;
-use ::redis::{
-    AsyncConnectionConfig, Client, ConnectionAddr, ErrorKind, IntoConnectionInfo, ProtocolVersion,
-    PushInfo, PushKind, RedisConnectionInfo, RedisError, ServerErrorKind, Value,
-};
+use ::redis::{ErrorKind, PushInfo, PushKind, RedisError, ServerErrorKind, Value};
 use bb8_redis::bb8::ManageConnection;
-use secrecy::ExposeSecret;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::Notify;
 
 #[derive(Debug)]
 pub(super) struct Manager {
-    address: ConnectionAddr,
-    login: RedisConnectionInfo,
-    config: AsyncConnectionConfig,
+    link: Arc<Link>,
     /// Told when a connection breaks.
     broke: Arc<Notify>,
 }
@@ -42,56 +36,16 @@ impl Connection {
 }
 
 impl Manager {
-    pub(super) fn new(config: &RedisConfig, broke: Arc<Notify>) -> Self {
-        let RedisConfig {
-            host,
-            port,
-            db,
-            username,
-            password,
-            socket_timeout,
-            socket_connect_timeout,
-            max_connections: _,
-            retry_on_timeout: _,
-            health_check_interval: _,
-        } = config;
-        let mut login = RedisConnectionInfo::default()
-            .set_protocol(ProtocolVersion::RESP3)
-            .set_db(*db)
-            .set_lib_name("neuralblitz-cache", env!("CARGO_PKG_VERSION"));
-        if let Some(name) = username {
-            login = login.set_username(name);
-        }
-        if let Some(password) = password {
-            login = login.set_password(password.expose_secret());
-        }
-        Self {
-            address: ConnectionAddr::Tcp(host.clone(), *port),
-            login,
-            config: AsyncConnectionConfig::new()
-                .set_connection_timeout(Some(*socket_connect_timeout))
-                .set_response_timeout(Some(*socket_timeout)),
-            broke,
-        }
+    pub(super) fn new(link: Arc<Link>, broke: Arc<Notify>) -> Self {
+        Self { link, broke }
     }
-}
 
-impl Manager {
-    /// A connection whose pushes are heard, one after the other, each before the replies behind
-    /// it.
+    /// A connection to a master, whose pushes are heard.
     pub(super) async fn listen(
         &self,
         hear: impl Fn(PushInfo) + Send + Sync + 'static,
     ) -> Result<MultiplexedConnection, RedisError> {
-        let config = self.config.clone().set_push_sender(move |push: PushInfo| {
-            hear(push);
-            Ok::<(), ::redis::aio::SendError>(())
-        });
-        let info = self.address.clone().into_connection_info()?;
-        let client = Client::open(info.set_redis_settings(self.login.clone()))?;
-        let mut handle = client
-            .get_multiplexed_async_connection_with_config(&config)
-            .await?;
+        let mut handle = self.link.listen(hear).await?;
         match is_replica(&mut handle).await {
             true => Err((ErrorKind::Server(ServerErrorKind::MasterDown), "a replica").into()),
             false => Ok(handle),

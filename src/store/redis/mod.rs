@@ -6,16 +6,23 @@
 mod back_off;
 mod control;
 mod counter;
+mod dial;
 mod events;
 mod header;
 mod inspect;
 mod keeper;
 mod lease;
+mod link;
 mod manager;
 mod purger;
 mod reply;
 mod scan;
 mod scripts;
+#[cfg(feature = "sentinel")]
+mod sentinel;
+#[cfg(not(feature = "sentinel"))]
+#[path = "sentinel_off.rs"]
+mod sentinel;
 mod service;
 mod shared;
 mod slots;
@@ -24,7 +31,7 @@ mod writer;
 
 use crate::breaker::{self, Circuit};
 use crate::clock::{Clock, Timestamp, instant};
-use crate::config::{CacheConfig, RedisConfig};
+use crate::config::CacheConfig;
 use crate::entry::{Entry, HEADER_LEN};
 use crate::error::Fault;
 use crate::fences::{Fence, Fences};
@@ -37,6 +44,7 @@ use counter::Counter;
 use events::Events;
 use header::Record;
 use lease::Leases;
+use link::Link;
 use manager::Manager;
 use purger::Purger;
 use reply::{bytes_of, listed, stamp_of};
@@ -60,7 +68,7 @@ pub(crate) use writer::Write;
 /// Redis, as this cache uses it.
 pub(crate) struct Remote {
     shared: Arc<Shared>,
-    config: RedisConfig,
+    link: Arc<Link>,
     background: std::sync::Mutex<Vec<JoinHandle<()>>>,
     running: Arc<AtomicBool>,
 }
@@ -143,7 +151,8 @@ impl Remote {
     pub(crate) fn new(parts: Parts<'_>) -> Option<Self> {
         let redis = parts.config.redis.as_ref()?;
         let woken = Arc::new(Notify::new());
-        let slots = Arc::new(Slots::new(redis, woken.clone()));
+        let link = Arc::new(Link::new(redis)?);
+        let slots = Arc::new(Slots::new(redis, link.clone(), woken.clone()));
         let purger = Arc::new(Purger::new(parts.observer.clone()));
         let circuit = circuit(parts.config, (woken, purger.clone()), &parts.observer);
         let (timeout, config) = (redis.socket_timeout, parts.config);
@@ -174,7 +183,7 @@ impl Remote {
                 sweep_interval: config.sweep_interval,
                 swept: Notify::new(),
             }),
-            config: redis.clone(),
+            link,
             background: std::sync::Mutex::default(),
             running: Arc::default(),
         })
@@ -189,7 +198,7 @@ impl Remote {
         self.shared.slots.reset();
         let running = Arc::new(Running(self.running.clone()));
         let shared = || self.shared.clone();
-        let manager = Manager::new(&self.config, Arc::default());
+        let manager = Manager::new(self.link.clone(), Arc::default());
         let with = |task| run(running.clone(), task);
         let tasks = vec![
             tokio::spawn(with(Box::pin(keeper::run(shared())))),

@@ -89,6 +89,8 @@ pub(super) fn fault(error: &RedisError) -> Fault {
             error.code().and_then(by_code).unwrap_or(Fault::Refused)
         }
         ErrorKind::UnexpectedReturnType => Fault::Refused,
+        // Its sentinels may know it later.
+        ErrorKind::MasterNameNotFoundBySentinel => Fault::Unready,
         _ => Fault::Broken,
     }
 }

@@ -4,6 +4,7 @@
 //! one multiplexed connection carries more than an exclusive checkout per operation does, and
 //! several keep a large reply from holding up the small ones behind it.
 
+use super::link::Link;
 use super::manager::{Connection, Manager};
 use super::service::fault;
 use crate::config::RedisConfig;
@@ -33,6 +34,7 @@ pub(super) struct Slots {
     /// Told when a connection breaks, and when the keeper is to look for another reason.
     woken: Arc<Notify>,
     refusal: Refusal,
+    link: Arc<Link>,
     config: RedisConfig,
 }
 
@@ -60,7 +62,7 @@ enum State {
 }
 
 impl Slots {
-    pub(super) fn new(config: &RedisConfig, woken: Arc<Notify>) -> Self {
+    pub(super) fn new(config: &RedisConfig, link: Arc<Link>, woken: Arc<Notify>) -> Self {
         let slots = config.max_connections.clamp(1, MAX_SLOTS);
         Self {
             held: (0..slots).map(|_| ArcSwapOption::empty()).collect(),
@@ -68,6 +70,7 @@ impl Slots {
             state: watch::Sender::new(State::Connecting),
             woken,
             refusal: Refusal::default(),
+            link,
             config: config.clone(),
         }
     }
@@ -131,7 +134,7 @@ impl Slots {
             .max_lifetime(None)
             .idle_timeout(None)
             .error_sink(self.refusal.boxed_clone())
-            .build_unchecked(Manager::new(&self.config, self.woken.clone()))
+            .build_unchecked(Manager::new(self.link.clone(), self.woken.clone()))
     }
 
     /// Replaces what is empty or broken. Whether all slots stand.

@@ -1,0 +1,135 @@
+//! Where Redis is, and whether what says so can be used.
+
+use super::RedisConfig;
+use super::redis_url::split_host;
+use crate::error::{ConfigError, ConfigErrorKind};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Whether sentinels can be asked.
+const SENTINEL: bool = cfg!(feature = "sentinel");
+
+/// What is connected to.
+#[derive(Clone, Debug)]
+pub(crate) enum Topology {
+    /// The one server at host and port.
+    Server,
+    /// The one server at a unix socket.
+    Socket(PathBuf),
+    /// The one server that sentinels name.
+    Sentinel(Sentinels),
+}
+
+/// Who knows the master.
+#[derive(Clone, Debug)]
+pub(crate) struct Sentinels {
+    pub(crate) master: String,
+    pub(crate) nodes: Vec<Node>,
+}
+
+/// One server of several; without a host it could not be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Node {
+    pub(crate) host: String,
+    pub(crate) port: u16,
+}
+
+impl Node {
+    pub(super) fn all<I>(texts: I, port: u16) -> Vec<Self>
+    where
+        I: IntoIterator<Item: AsRef<str>>,
+    {
+        let read = |text: I::Item| {
+            let (host, port) = split_host(text.as_ref(), port).unwrap_or_default();
+            let host = host.to_owned();
+            Self { host, port }
+        };
+        texts.into_iter().map(read).collect()
+    }
+
+    fn is_readable(&self) -> bool {
+        !self.host.is_empty() && self.port != 0
+    }
+}
+
+impl RedisConfig {
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+        self.check_topology()?;
+        self.check_logins()?;
+        let times = [
+            ("socket_timeout", self.socket_timeout),
+            ("socket_connect_timeout", self.socket_connect_timeout),
+            ("health_check_interval", self.health_check_interval),
+        ];
+        let zero = |(_, time): &(&str, Duration)| time.is_zero();
+        match times.into_iter().find(zero) {
+            Some((setting, _)) => Err(ConfigError::new(
+                setting,
+                ConfigErrorKind::OutOfRange("more than zero"),
+            )),
+            None => Ok(()),
+        }
+    }
+
+    /// A user without a password would not be told to the server.
+    fn check_logins(&self) -> Result<(), ConfigError> {
+        let logins = [
+            ("username", &self.username, &self.password),
+            (
+                "sentinel_username",
+                &self.sentinel_username,
+                &self.sentinel_password,
+            ),
+        ];
+        let alone = logins
+            .into_iter()
+            .find(|(_, name, password)| name.is_some() && password.is_none());
+        match alone {
+            Some((setting, ..)) => malformed(setting, "set together with its password"),
+            None => Ok(()),
+        }
+    }
+
+    fn check_topology(&self) -> Result<(), ConfigError> {
+        match &self.topology {
+            Topology::Server if self.host.is_empty() => malformed("host", "a name or address"),
+            Topology::Server if self.port == 0 => Err(ConfigError::new(
+                "port",
+                ConfigErrorKind::OutOfRange("1 to 65535"),
+            )),
+            Topology::Socket(path) if path.as_os_str().is_empty() => {
+                malformed("socket", "the path of a socket")
+            }
+            Topology::Server | Topology::Socket(_) => Ok(()),
+            Topology::Sentinel(sentinels) => {
+                needs("sentinel", SENTINEL)?;
+                if sentinels.master.is_empty() {
+                    return malformed("sentinel_master", "the name of a master");
+                }
+                check_nodes("sentinel", &sentinels.nodes)
+            }
+        }
+    }
+}
+
+fn malformed(setting: &'static str, form: &'static str) -> Result<(), ConfigError> {
+    Err(ConfigError::new(setting, ConfigErrorKind::Malformed(form)))
+}
+
+/// A setting that is of the same name as the feature that it needs.
+fn needs(setting: &'static str, on: bool) -> Result<(), ConfigError> {
+    match on {
+        true => Ok(()),
+        false => Err(ConfigError::new(
+            setting,
+            ConfigErrorKind::NeedsFeature(setting),
+        )),
+    }
+}
+
+fn check_nodes(setting: &'static str, nodes: &[Node]) -> Result<(), ConfigError> {
+    match !nodes.is_empty() && nodes.iter().all(Node::is_readable) {
+        true => Ok(()),
+        false => malformed(setting, "one or more of host[:port]"),
+    }
+}

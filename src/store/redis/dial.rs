@@ -1,0 +1,110 @@
+//! How a connection to any one server is made.
+
+use crate::config::RedisConfig;
+use ::redis::aio::MultiplexedConnection;
+use ::redis::{
+    AsyncConnectionConfig, Client, ConnectionAddr, IntoConnectionInfo, ProtocolVersion, PushInfo,
+    RedisConnectionInfo, RedisResult,
+};
+use secrecy::{ExposeSecret, SecretString};
+use tokio::task::JoinSet;
+
+#[derive(Clone, Debug)]
+pub(super) struct Dial {
+    login: RedisConnectionInfo,
+    config: AsyncConnectionConfig,
+}
+
+impl Dial {
+    pub(super) fn new(config: &RedisConfig) -> Self {
+        let login = RedisConnectionInfo::default()
+            .set_protocol(ProtocolVersion::RESP3)
+            .set_db(config.db)
+            .set_lib_name("neuralblitz-cache", env!("CARGO_PKG_VERSION"));
+        Self {
+            login: with_login(login, config.username.as_ref(), config.password.as_ref()),
+            config: AsyncConnectionConfig::new()
+                .set_connection_timeout(Some(config.socket_connect_timeout))
+                .set_response_timeout(Some(config.socket_timeout)),
+        }
+    }
+
+    /// The same way to a server with another login, and without a database: a sentinel.
+    pub(super) fn for_sentinels(&self, config: &RedisConfig) -> Self {
+        let login = RedisConnectionInfo::default().set_protocol(ProtocolVersion::RESP2);
+        let (user, password) = (&config.sentinel_username, &config.sentinel_password);
+        Self {
+            login: with_login(login, user.as_ref(), password.as_ref()),
+            ..self.clone()
+        }
+    }
+
+    pub(super) fn address(host: &str, port: u16) -> ConnectionAddr {
+        ConnectionAddr::Tcp(host.to_owned(), port)
+    }
+
+    pub(super) async fn connect(
+        &self,
+        address: ConnectionAddr,
+    ) -> RedisResult<MultiplexedConnection> {
+        self.connect_with(address, &self.config).await
+    }
+
+    /// A connection whose pushes are heard, one after the other, each before the replies behind
+    /// it.
+    pub(super) async fn listen(
+        &self,
+        address: ConnectionAddr,
+        hear: impl Fn(PushInfo) + Send + Sync + 'static,
+    ) -> RedisResult<MultiplexedConnection> {
+        let config = self.config.clone().set_push_sender(move |push: PushInfo| {
+            hear(push);
+            Ok::<(), ::redis::aio::SendError>(())
+        });
+        self.connect_with(address, &config).await
+    }
+
+    async fn connect_with(
+        &self,
+        address: ConnectionAddr,
+        config: &AsyncConnectionConfig,
+    ) -> RedisResult<MultiplexedConnection> {
+        let info = address.into_connection_info()?;
+        let client = Client::open(info.set_redis_settings(self.login.clone()))?;
+        client
+            .get_multiplexed_async_connection_with_config(config)
+            .await
+    }
+}
+
+fn with_login(
+    mut login: RedisConnectionInfo,
+    name: Option<&String>,
+    password: Option<&SecretString>,
+) -> RedisConnectionInfo {
+    if let Some(name) = name {
+        login = login.set_username(name);
+    }
+    if let Some(password) = password {
+        login = login.set_password(password.expose_secret());
+    }
+    login
+}
+
+/// The first that succeeds of several tries at once, or the error of the last one: no server
+/// that hangs is waited for while another answers.
+pub(super) async fn first<T: Send + 'static>(
+    tries: impl Iterator<Item = impl Future<Output = RedisResult<T>> + Send + 'static>,
+) -> RedisResult<T> {
+    let mut tries: JoinSet<_> = tries.collect();
+    let mut error = std::io::Error::from(std::io::ErrorKind::NotConnected).into();
+    while let Some(ended) = tries.join_next().await {
+        match ended {
+            Ok(Ok(found)) => return Ok(found),
+            Ok(Err(refused)) => error = refused,
+            // Only with its runtime.
+            Err(_) => {}
+        }
+    }
+    Err(error)
+}

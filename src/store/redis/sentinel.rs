@@ -1,0 +1,49 @@
+//! The master, as sentinels know it.
+//!
+//! It is asked for at each connect, of all sentinels at once; the first that knows it is believed.
+//! Whether it is a master indeed, the connection to it tells.
+
+use super::dial::{Dial, first};
+use crate::config::{Node, Sentinels};
+use ::redis::{ConnectionAddr, ErrorKind, RedisError, RedisResult, cmd};
+
+#[derive(Debug)]
+pub(super) struct Sentinel {
+    master: String,
+    nodes: Vec<Node>,
+    dial: Dial,
+}
+
+impl Sentinel {
+    #[allow(
+        clippy::unnecessary_wraps,
+        reason = "the same face as without the feature"
+    )]
+    pub(super) fn new(known: &Sentinels, dial: Dial) -> Option<Self> {
+        Some(Self {
+            master: known.master.clone(),
+            nodes: known.nodes.clone(),
+            dial,
+        })
+    }
+
+    pub(super) async fn master(&self) -> RedisResult<ConnectionAddr> {
+        let tries = self.nodes.iter().map(|node| {
+            let address = Dial::address(&node.host, node.port);
+            ask(self.dial.clone(), address, self.master.clone())
+        });
+        let (host, port) = first(tries).await?;
+        Ok(Dial::address(&host, port))
+    }
+}
+
+async fn ask(dial: Dial, sentinel: ConnectionAddr, name: String) -> RedisResult<(String, u16)> {
+    let mut connection = dial.connect(sentinel).await?;
+    let mut ask = cmd("SENTINEL");
+    ask.arg("GET-MASTER-ADDR-BY-NAME").arg(name);
+    let known: Option<(String, u16)> = ask.query_async(&mut connection).await?;
+    known.ok_or_else(|| {
+        let kind = ErrorKind::MasterNameNotFoundBySentinel;
+        RedisError::from((kind, "no sentinel knows this name"))
+    })
+}

@@ -1,0 +1,155 @@
+//! Sentinels that watch a master, killed when dropped.
+
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "each test file uses its own part"
+)]
+
+use crate::support::redis::{Redis, free_port, program};
+use crate::support::until;
+use redis::{FromRedisValue, RedisResult};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// The name they know the master by.
+pub const MASTER: &str = "mymaster";
+
+pub struct Sentinels {
+    all: Vec<Sentinel>,
+}
+
+struct Sentinel {
+    port: u16,
+    server: Child,
+    _dir: TempDir,
+}
+
+impl Sentinels {
+    /// Starts `count`, and waits until they know of each other and of `replicas`.
+    pub async fn watch(master: &Redis, count: usize, replicas: usize) -> Self {
+        Self::watch_with(master, count, replicas, "").await
+    }
+
+    /// The same, with more lines of settings.
+    pub async fn watch_with(master: &Redis, count: usize, replicas: usize, more: &str) -> Self {
+        let mut all = Vec::new();
+        for _ in 0..count {
+            all.push(Sentinel::start(master.port, count / 2 + 1, more).await);
+        }
+        let sentinels = Self { all };
+        if more.is_empty() {
+            until("all are known to all", async || {
+                for at in 0..count {
+                    let known: i64 = sentinels.field(at, "num-other-sentinels").await;
+                    let slaves: i64 = sentinels.field(at, "num-slaves").await;
+                    if (known, slaves) != (count as i64 - 1, replicas as i64) {
+                        return false;
+                    }
+                }
+                true
+            })
+            .await;
+        }
+        sentinels
+    }
+
+    pub fn nodes(&self) -> Vec<String> {
+        let node = |sentinel: &Sentinel| format!("127.0.0.1:{}", sentinel.port);
+        self.all.iter().map(node).collect()
+    }
+
+    /// The port of the master, as the first sentinel knows it.
+    pub async fn master(&self) -> u16 {
+        self.field(0, "port").await
+    }
+
+    /// SIGSTOP: one hangs.
+    pub fn stop(&self, at: usize) {
+        let pid = self.all[at].server.id().to_string();
+        let status = Command::new("kill").args(["-STOP", &pid]).status();
+        assert!(status.expect("kill runs").success());
+    }
+
+    /// What a sentinel says of the master.
+    async fn field<T: FromRedisValue>(&self, at: usize, name: &str) -> T {
+        let master = self.all[at].say("SENTINEL MASTER mymaster").await;
+        let fields: std::collections::HashMap<String, redis::Value> = master.expect("known");
+        redis::from_redis_value(fields[name].clone()).expect("of this kind")
+    }
+}
+
+impl Sentinel {
+    async fn start(master: u16, quorum: usize, more: &str) -> Self {
+        for _ in 0..20 {
+            let mut sentinel = Self::spawn(master, quorum, more);
+            if sentinel.answers().await {
+                return sentinel;
+            }
+        }
+        panic!("no sentinel answers");
+    }
+
+    fn spawn(master: u16, quorum: usize, more: &str) -> Self {
+        let (port, dir) = (free_port(), tempfile::tempdir().expect("a folder"));
+        let lines = format!(
+            "port {port}\nbind 127.0.0.1\n\
+             sentinel monitor {MASTER} 127.0.0.1 {master} {quorum}\n\
+             sentinel down-after-milliseconds {MASTER} 500\n\
+             sentinel failover-timeout {MASTER} 2000\n{more}\n"
+        );
+        let file = dir.path().join("sentinel.conf");
+        std::fs::write(&file, lines).expect("written");
+        let server = Command::new(program())
+            .arg(&file)
+            .arg("--sentinel")
+            .current_dir(dir.path())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("it starts; see scripts/test.sh");
+        Self {
+            port,
+            server,
+            _dir: dir,
+        }
+    }
+
+    /// Whether it lives, and somebody answers: a stranger on its port would have ended it.
+    async fn answers(&mut self) -> bool {
+        let waiting = async {
+            loop {
+                if self.server.try_wait().expect("a state").is_some() {
+                    return false;
+                }
+                let told: RedisResult<redis::Value> = self.say("PING").await;
+                // NOAUTH is an answer too.
+                if told.map_or_else(|error| !error.is_io_error(), |_| true) {
+                    return true;
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        let limit = Duration::from_secs(10);
+        tokio::time::timeout(limit, waiting).await.unwrap_or(false)
+    }
+
+    async fn say<T: FromRedisValue>(&self, command: &str) -> RedisResult<T> {
+        let client = redis::Client::open(format!("redis://127.0.0.1:{}", self.port))?;
+        let mut connection = client.get_multiplexed_async_connection().await?;
+        let mut words = command.split(' ');
+        let mut command = redis::cmd(words.next().expect("a word"));
+        words.for_each(|word| {
+            command.arg(word);
+        });
+        command.query_async(&mut connection).await
+    }
+}
+
+impl Drop for Sentinel {
+    fn drop(&mut self) {
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+    }
+}

@@ -1,0 +1,215 @@
+//! Sentinels name the master, and name another when it is gone.
+
+#![cfg(feature = "sentinel")]
+
+#[path = "support/exercise.rs"]
+mod exercise;
+#[path = "support/scripted.rs"]
+mod scripted;
+#[path = "support/sentinels.rs"]
+mod sentinels;
+mod support;
+#[path = "support/traffic.rs"]
+mod traffic;
+
+use exercise::{all_works, app, say};
+use neuralblitz_cache::{CacheConfig, CacheConfigBuilder, Fault, Purged, RedisConfig};
+use sentinels::{MASTER, Sentinels};
+use std::sync::Arc;
+use std::time::Duration;
+use support::redis::Redis;
+use support::{long, until_within};
+use traffic::{Data, Instance, Traffic};
+
+/// Sentinels take half a second to miss a master, and some more to agree; and what connects anew
+/// backs off.
+const FAILOVER: Duration = Duration::from_secs(60);
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn config(sentinels: &Sentinels) -> CacheConfigBuilder {
+    let redis = RedisConfig::new().sentinel(MASTER, sentinels.nodes());
+    let redis = redis.socket_timeout(SECOND).socket_connect_timeout(SECOND);
+    CacheConfig::builder()
+        .redis(redis)
+        .circuit_breaker_timeout(SECOND)
+        .soft_limit(5 * SECOND)
+}
+
+/// A master and a replica of it that has all its data.
+async fn replicated() -> (Redis, Redis) {
+    let master = Redis::start().await;
+    let of = format!("127.0.0.1 {}", master.port);
+    let replica = Redis::start_with(&["--replicaof", &of]).await;
+    until_within(FAILOVER, "it follows", async || {
+        let told = info(&replica).await;
+        told.contains("master_link_status:up")
+    })
+    .await;
+    (master, replica)
+}
+
+/// Nothing, where it cuts its clients off: one that changes its role does.
+async fn info(redis: &Redis) -> String {
+    let ask = async || {
+        let client = redis::Client::open(redis.url())?;
+        let mut connection = client.get_multiplexed_async_connection().await?;
+        let mut ask = redis::cmd("INFO");
+        ask.arg("replication").query_async(&mut connection).await
+    };
+    let told: redis::RedisResult<String> = ask().await;
+    told.unwrap_or_default()
+}
+
+/// Until the replica has all that the master has.
+async fn synced(master: &Redis) {
+    let mut connection = master.connection().await;
+    let mut wait = redis::cmd("WAIT");
+    wait.arg(1).arg(10_000);
+    let replicas: i64 = wait.query_async(&mut connection).await.expect("told");
+    assert_eq!(replicas, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_failover_is_survived_and_what_the_new_master_has_is_trusted() {
+    let (mut master, replica) = replicated().await;
+    let sentinels = Sentinels::watch(&master, 3, 1).await;
+    let data = Data::of(8);
+    let a = Arc::new(Instance::start(config(&sentinels).build().expect("usable"), &data).await);
+    let near = config(&sentinels).near_cache(true).build();
+    let b = Arc::new(Instance::start(near.expect("usable"), &data).await);
+    let traffic = Traffic::start(&[a.clone(), b.clone()], 2);
+    for n in 0..8 {
+        assert_eq!(a.change(n).await, Purged::Applied);
+    }
+    more(&traffic, 3).await;
+    until_within(FAILOVER, "all is written", async || {
+        a.cache.stats().queued_writes == 0 && b.cache.stats().queued_writes == 0
+    })
+    .await;
+    synced(&master).await;
+    traffic.phase("before");
+
+    let runs = a.runs() + b.runs();
+    master.kill();
+    let began = tokio::time::Instant::now();
+    until_within(FAILOVER, "another master", async || {
+        sentinels.master().await == replica.port
+    })
+    .await;
+    println!("a new master {:.1?} after the kill", began.elapsed());
+    until_within(FAILOVER, "purges are applied", async || {
+        b.change(0).await == Purged::Applied
+    })
+    .await;
+    println!("a purge applied {:.1?} after the kill", began.elapsed());
+    traffic.phase("failing over");
+    until_within(FAILOVER, "the near tier is trusted", async || {
+        b.cache.stats().coherent
+    })
+    .await;
+    more(&traffic, 3).await;
+    traffic.phase("the new master");
+    // The record went along: what was stored before is used again, and only one was purged.
+    let other = a.get(5).await;
+    assert!(other.is_hit(), "{}", other.cache());
+    println!("{} runs of handlers meanwhile", a.runs() + b.runs() - runs);
+
+    master.restart().await;
+    until_within(FAILOVER, "it is made a replica", async || {
+        info(&master).await.contains("role:slave")
+    })
+    .await;
+    for n in 0..if long() { 200 } else { 20 } {
+        assert_eq!(a.change(n % 8).await, Purged::Applied);
+    }
+    more(&traffic, 2).await;
+    traffic.phase("the old one is back");
+    traffic.stop().await;
+}
+
+/// Until each item was asked for so many times more.
+async fn more(traffic: &Traffic, times: usize) {
+    let until = traffic.least() + times;
+    until_within(FAILOVER, "the traffic flows", async || {
+        traffic.least() >= until
+    })
+    .await;
+}
+
+/// The clock of purges tells: the new master's is behind what was seen.
+#[tokio::test]
+async fn a_failover_that_loses_a_purge_costs_misses_and_brings_nothing_back() {
+    let (mut master, replica) = replicated().await;
+    let sentinels = Sentinels::watch(&master, 3, 1).await;
+    let (a, b) = (
+        app(config(&sentinels)),
+        app(config(&sentinels).near_cache(true)),
+    );
+    for path in ["/x", "/y"] {
+        assert!(!a.get(path).await.is_hit());
+        exercise::written(&a).await;
+        assert!(b.get(path).await.is_hit());
+    }
+    synced(&master).await;
+    // It hears of nothing any more, and still has the entries.
+    say(&replica, &["REPLICAOF", "NO", "ONE"]).await;
+    let purged = b.cache.purge_uri("/x").await.expect("a URI");
+    assert_eq!(purged, Purged::Applied);
+    master.kill();
+    until_within(FAILOVER, "the other is the master", async || {
+        sentinels.master().await == replica.port
+    })
+    .await;
+    until_within(FAILOVER, "it is used", async || {
+        let purged = b.cache.purge_uri("/none").await;
+        purged.expect("a URI") == Purged::Applied
+    })
+    .await;
+    for path in ["/x", "/y"] {
+        let gone = b.get(path).await;
+        assert!(!gone.is_hit(), "nobody knows what else was lost: {gone:?}");
+        exercise::written(&b).await;
+        assert_eq!(a.get(path).await.text(), gone.text());
+    }
+}
+
+#[tokio::test]
+async fn a_sentinel_that_hangs_is_not_waited_for() {
+    let master = Redis::start().await;
+    let sentinels = Sentinels::watch(&master, 3, 0).await;
+    sentinels.stop(0);
+    all_works(|| config(&sentinels)).await;
+}
+
+#[tokio::test]
+async fn sentinels_have_a_login_of_their_own() {
+    let master = Redis::start().await;
+    say(&master, &["CONFIG", "SET", "requirepass", "of the master"]).await;
+    let more =
+        format!("requirepass of-the-sentinel\nsentinel auth-pass {MASTER} \"of the master\"");
+    let sentinels = Sentinels::watch_with(&master, 1, 0, &more).await;
+    let redis = || {
+        let redis = RedisConfig::new().sentinel(MASTER, sentinels.nodes());
+        redis.password("of the master")
+    };
+    let with = |redis| CacheConfig::builder().redis(redis);
+    all_works(|| with(redis().sentinel_password("of-the-sentinel"))).await;
+    for (denied, fault) in [
+        (redis(), Fault::Denied),
+        (redis().sentinel_password("wrong"), Fault::Denied),
+        (
+            RedisConfig::new()
+                .sentinel("unheard of", sentinels.nodes())
+                .sentinel_password("of-the-sentinel"),
+            Fault::Unready,
+        ),
+    ] {
+        let app = app(with(denied));
+        until_within(FAILOVER, "it is told", async || {
+            assert!(!app.get("/x").await.is_hit());
+            app.cache.stats().last_fault == Some(fault)
+        })
+        .await;
+    }
+}
