@@ -26,6 +26,8 @@ pub enum ConfigErrorKind {
     UnknownClass,
     /// A path pattern that cannot be read, or that means the same as another.
     BadPattern,
+    /// A file that cannot be read, or does not hold, in PEM, what it should.
+    Unreadable,
     /// This feature of the crate is off.
     NeedsFeature(&'static str),
 }
@@ -81,6 +83,9 @@ impl fmt::Display for ConfigErrorKind {
             Self::Malformed(form) => write!(f, "must be {form}"),
             Self::UnknownClass => f.write_str("names a class that nothing is said of"),
             Self::BadPattern => f.write_str("has a path pattern that cannot be used"),
+            Self::Unreadable => {
+                f.write_str("names a file that does not hold, in PEM, what it should")
+            }
             Self::NeedsFeature(feature) => write!(f, "needs the feature `{feature}`"),
         }
     }
@@ -158,6 +163,9 @@ pub enum Fault {
     Broken,
     /// The server is not ready: it loads its data, or its master is away.
     Unready,
+    /// TLS could not be agreed on: a certificate is unknown, expired or of another name, the server
+    /// wants one of ours, or it does not speak TLS.
+    Tls,
     /// The server does not accept the user name or the password.
     Denied,
     /// The server refused a command.
@@ -202,6 +210,9 @@ impl fmt::Display for Fault {
             Self::Timeout => "timed out",
             Self::Broken => "the stream broke",
             Self::Unready => "the server is not ready",
+            Self::Tls => {
+                "TLS could not be agreed on: see `tls`, `ca_file` and `client_certificate`"
+            }
             Self::Denied => "the server does not accept `username` or `password`",
             Self::Refused => "the server refused a command",
             Self::Foreign => "foreign or damaged data",

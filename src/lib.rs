@@ -35,6 +35,7 @@
 //! | `yaml` | yes | settings from a file and the environment: `CacheConfig::load`, `from_env` |
 //! | `admin` | yes | `Cache::admin_router`: statistics, health, metrics, purging and explaining over HTTP; brings `axum` and `metrics` |
 //! | `sentinel` | | Redis whose master Sentinel names |
+//! | `tls` | | encrypted connections to Redis, and to sentinels; rustls, with ring where the app has named no provider |
 //! | `testing` | | entry points for fuzzing; no part of the interface |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]

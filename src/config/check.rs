@@ -173,6 +173,11 @@ mod tests {
         assert_eq!(refused(new().redis(alone)), "username");
         let alone = redis().sentinel_username("app");
         assert_eq!(refused(new().redis(alone)), "sentinel_username");
+        assert_eq!(refused(new().redis(redis().ca_file("x"))), "ca_file");
+        let certificate = redis().client_certificate("x", "y");
+        assert_eq!(refused(new().redis(certificate)), "client_certificate");
+        let encrypted = redis().socket("/x").tls(true);
+        assert_eq!(refused(new().redis(encrypted)), "tls");
         let none: [&str; 0] = [];
         for nodes in [&none[..], &["a", ""], &["a:b"], &["a:0"]] {
             let sentinels = redis().sentinel("main", nodes);

@@ -11,6 +11,11 @@ mod redis;
 mod redis_url;
 mod route;
 mod template;
+#[cfg(feature = "tls")]
+mod tls;
+#[cfg(not(feature = "tls"))]
+#[path = "tls_off.rs"]
+mod tls;
 mod warm;
 
 pub use builder::CacheConfigBuilder;

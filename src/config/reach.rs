@@ -1,10 +1,13 @@
 //! Where Redis is, and whether what says so can be used.
 
-use super::RedisConfig;
 use super::redis_url::split_host;
+use super::{RedisConfig, tls};
 use crate::error::{ConfigError, ConfigErrorKind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+/// What holds of certificates without it.
+const WITHOUT_TLS: &str = "left out, or set together with `tls`";
 
 /// Whether sentinels can be asked.
 const SENTINEL: bool = cfg!(feature = "sentinel");
@@ -56,6 +59,7 @@ impl RedisConfig {
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
         self.check_topology()?;
         self.check_logins()?;
+        self.check_tls()?;
         let times = [
             ("socket_timeout", self.socket_timeout),
             ("socket_connect_timeout", self.socket_connect_timeout),
@@ -69,6 +73,27 @@ impl RedisConfig {
             )),
             None => Ok(()),
         }
+    }
+
+    fn check_tls(&self) -> Result<(), ConfigError> {
+        let certificate = self.client_certificate.as_ref();
+        match (self.tls, &self.topology) {
+            (false, _) if self.ca_file.is_some() => return malformed("ca_file", WITHOUT_TLS),
+            (false, _) if certificate.is_some() => {
+                return malformed("client_certificate", WITHOUT_TLS);
+            }
+            (false, _) => return Ok(()),
+            (true, Topology::Socket(_)) => return malformed("tls", "off for a socket"),
+            (true, _) => needs("tls", tls::ON)?,
+        }
+        if let Some(path) = &self.ca_file {
+            check_file("ca_file", path, tls::holds_certificates)?;
+        }
+        if let Some((certificate, key)) = certificate {
+            check_file("client_certificate", certificate, tls::holds_certificates)?;
+            check_file("client_key", key, tls::holds_key)?;
+        }
+        Ok(())
     }
 
     /// A user without a password would not be told to the server.
@@ -124,6 +149,17 @@ fn needs(setting: &'static str, on: bool) -> Result<(), ConfigError> {
             setting,
             ConfigErrorKind::NeedsFeature(setting),
         )),
+    }
+}
+
+fn check_file(
+    setting: &'static str,
+    path: &Path,
+    holds: fn(&[u8]) -> bool,
+) -> Result<(), ConfigError> {
+    match std::fs::read(path) {
+        Ok(pem) if holds(&pem) => Ok(()),
+        _ => Err(ConfigError::new(setting, ConfigErrorKind::Unreadable)),
     }
 }
 

@@ -12,6 +12,9 @@ pub struct RedisConfig {
     pub(crate) host: String,
     pub(crate) port: u16,
     pub(crate) topology: Topology,
+    pub(crate) tls: bool,
+    pub(crate) ca_file: Option<PathBuf>,
+    pub(crate) client_certificate: Option<(PathBuf, PathBuf)>,
     pub(crate) db: i64,
     pub(crate) username: Option<String>,
     pub(crate) password: Option<SecretString>,
@@ -30,6 +33,9 @@ impl Default for RedisConfig {
             host: "redis".into(),
             port: 6379,
             topology: Topology::Server,
+            tls: false,
+            ca_file: None,
+            client_certificate: None,
             db: 0,
             username: None,
             password: None,
@@ -98,6 +104,33 @@ impl RedisConfig {
     #[must_use]
     pub fn sentinel_password(mut self, password: impl Into<SecretString>) -> Self {
         self.sentinel_password = Some(password.into());
+        self
+    }
+
+    /// Whether connections are encrypted, to sentinels too. Needs the feature `tls`. Default: false.
+    #[must_use]
+    pub fn tls(mut self, encrypt: bool) -> Self {
+        self.tls = encrypt;
+        self
+    }
+
+    /// A PEM file of the authorities that servers' certificates are signed by, in the place of
+    /// those of the system. Read at each connect. Default: none.
+    #[must_use]
+    pub fn ca_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.ca_file = Some(path.into());
+        self
+    }
+
+    /// PEM files of a certificate, with those that sign it, and of its key, for servers that ask
+    /// for one. Read at each connect. Default: none.
+    #[must_use]
+    pub fn client_certificate(
+        mut self,
+        certificate: impl Into<PathBuf>,
+        key: impl Into<PathBuf>,
+    ) -> Self {
+        self.client_certificate = Some((certificate.into(), key.into()));
         self
     }
 

@@ -4,7 +4,7 @@ use super::RedisConfig;
 use crate::error::{ConfigError, ConfigErrorKind};
 
 impl RedisConfig {
-    /// Reads `redis://[[user]:password@]host[:port][/db]`, or
+    /// Reads `redis://[[user]:password@]host[:port][/db]`, the same with `rediss` for TLS, or
     /// `unix://[[user]:password@]/path[?db=number]`; all else keeps its default.
     ///
     /// # Errors
@@ -12,11 +12,12 @@ impl RedisConfig {
     pub fn from_url(url: &str) -> Result<Self, ConfigError> {
         let read = || match url.split_once("://")? {
             ("redis", rest) => server(rest),
+            ("rediss", rest) => Some(server(rest)?.tls(true)),
             ("unix" | "redis+unix", rest) => socket(rest),
             _ => None,
         };
         read().ok_or_else(|| {
-            let form = "redis://[[user]:password@]host[:port][/db] or unix://[[user]:password@]/path[?db=number]";
+            let form = "redis[s]://[[user]:password@]host[:port][/db] or unix://[[user]:password@]/path[?db=number]";
             ConfigError::new("url", ConfigErrorKind::Malformed(form))
         })
     }
@@ -112,6 +113,7 @@ mod tests {
         assert_eq!(full.username.as_deref(), Some("me"));
         assert_eq!(full.password.expect("one").expose_secret(), "p@ss");
         assert_eq!(read("redis://:pw@h").username, None);
+        assert!(read("rediss://h").tls && !plain.tls);
     }
 
     #[test]

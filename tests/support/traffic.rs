@@ -86,6 +86,11 @@ impl Instance {
         purged
     }
 
+    /// What a handler would say now.
+    pub fn newest(&self, n: usize) -> String {
+        format!("{n}:{}", self.data.0[n].version.load(Ordering::SeqCst))
+    }
+
     pub fn runs(&self) -> usize {
         self.runs.load(Ordering::SeqCst)
     }

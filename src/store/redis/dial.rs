@@ -1,5 +1,6 @@
 //! How a connection to any one server is made.
 
+use super::tls::Tls;
 use crate::config::RedisConfig;
 use ::redis::aio::MultiplexedConnection;
 use ::redis::{
@@ -13,20 +14,27 @@ use tokio::task::JoinSet;
 pub(super) struct Dial {
     login: RedisConnectionInfo,
     config: AsyncConnectionConfig,
+    tls: Option<Tls>,
 }
 
 impl Dial {
-    pub(super) fn new(config: &RedisConfig) -> Self {
+    /// `None`: the feature that it needs is off.
+    pub(super) fn new(config: &RedisConfig) -> Option<Self> {
         let login = RedisConnectionInfo::default()
             .set_protocol(ProtocolVersion::RESP3)
             .set_db(config.db)
             .set_lib_name("neuralblitz-cache", env!("CARGO_PKG_VERSION"));
-        Self {
+        let tls = match config.tls {
+            true => Some(Tls::new(config)?),
+            false => None,
+        };
+        Some(Self {
             login: with_login(login, config.username.as_ref(), config.password.as_ref()),
             config: AsyncConnectionConfig::new()
                 .set_connection_timeout(Some(config.socket_connect_timeout))
                 .set_response_timeout(Some(config.socket_timeout)),
-        }
+            tls,
+        })
     }
 
     /// The same way to a server with another login, and without a database: a sentinel.
@@ -39,8 +47,11 @@ impl Dial {
         }
     }
 
-    pub(super) fn address(host: &str, port: u16) -> ConnectionAddr {
-        ConnectionAddr::Tcp(host.to_owned(), port)
+    pub(super) fn address(&self, host: &str, port: u16) -> RedisResult<ConnectionAddr> {
+        match &self.tls {
+            Some(tls) => tls.address(host, port),
+            None => Ok(ConnectionAddr::Tcp(host.to_owned(), port)),
+        }
     }
 
     pub(super) async fn connect(

@@ -5,6 +5,7 @@ use super::sentinel::Sentinel;
 use crate::config::{RedisConfig, Topology};
 use ::redis::aio::MultiplexedConnection;
 use ::redis::{ConnectionAddr, PushInfo, RedisResult};
+use std::path::PathBuf;
 
 #[derive(Debug)]
 pub(super) struct Link {
@@ -14,17 +15,21 @@ pub(super) struct Link {
 
 #[derive(Debug)]
 enum Way {
-    Server(ConnectionAddr),
+    Server { host: String, port: u16 },
+    Socket(PathBuf),
     Sentinel(Sentinel),
 }
 
 impl Link {
     /// `None`: the feature that it needs is off.
     pub(super) fn new(config: &RedisConfig) -> Option<Self> {
-        let dial = Dial::new(config);
+        let dial = Dial::new(config)?;
         let way = match &config.topology {
-            Topology::Server => Way::Server(Dial::address(&config.host, config.port)),
-            Topology::Socket(path) => Way::Server(ConnectionAddr::Unix(path.clone())),
+            Topology::Server => Way::Server {
+                host: config.host.clone(),
+                port: config.port,
+            },
+            Topology::Socket(path) => Way::Socket(path.clone()),
             Topology::Sentinel(known) => {
                 Way::Sentinel(Sentinel::new(known, dial.for_sentinels(config))?)
             }
@@ -38,7 +43,8 @@ impl Link {
         hear: impl Fn(PushInfo) + Send + Sync + 'static,
     ) -> RedisResult<MultiplexedConnection> {
         let address = match &self.way {
-            Way::Server(address) => address.clone(),
+            Way::Server { host, port } => self.dial.address(host, *port)?,
+            Way::Socket(path) => ConnectionAddr::Unix(path.clone()),
             Way::Sentinel(sentinel) => sentinel.master().await?,
         };
         self.dial.listen(address, hear).await

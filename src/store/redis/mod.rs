@@ -27,6 +27,11 @@ mod service;
 mod shared;
 mod slots;
 mod sweeper;
+#[cfg(feature = "tls")]
+mod tls;
+#[cfg(not(feature = "tls"))]
+#[path = "tls_off.rs"]
+mod tls;
 mod writer;
 
 use crate::breaker::{self, Circuit};

@@ -28,17 +28,18 @@ impl Sentinel {
     }
 
     pub(super) async fn master(&self) -> RedisResult<ConnectionAddr> {
-        let tries = self.nodes.iter().map(|node| {
-            let address = Dial::address(&node.host, node.port);
-            ask(self.dial.clone(), address, self.master.clone())
-        });
+        let tries = self
+            .nodes
+            .iter()
+            .map(|node| ask(self.dial.clone(), node.clone(), self.master.clone()));
         let (host, port) = first(tries).await?;
-        Ok(Dial::address(&host, port))
+        self.dial.address(&host, port)
     }
 }
 
-async fn ask(dial: Dial, sentinel: ConnectionAddr, name: String) -> RedisResult<(String, u16)> {
-    let mut connection = dial.connect(sentinel).await?;
+async fn ask(dial: Dial, sentinel: Node, name: String) -> RedisResult<(String, u16)> {
+    let address = dial.address(&sentinel.host, sentinel.port)?;
+    let mut connection = dial.connect(address).await?;
     let mut ask = cmd("SENTINEL");
     ask.arg("GET-MASTER-ADDR-BY-NAME").arg(name);
     let known: Option<(String, u16)> = ask.query_async(&mut connection).await?;

@@ -1,6 +1,7 @@
 //! Redis as a tower service, a circuit breaker in front of it.
 
 use super::slots::Slots;
+use super::tls;
 use crate::breaker::{Breaker, BreakerError, BreakerLayer, Circuit};
 use crate::error::Fault;
 use crate::observe::Observer;
@@ -80,6 +81,7 @@ fn by_code(code: &str) -> Option<Fault> {
 pub(super) fn fault(error: &RedisError) -> Fault {
     match error.kind() {
         _ if error.is_timeout() => Fault::Timeout,
+        _ if tls::is_refusal(error) => Fault::Tls,
         _ if error.is_connection_refusal() => Fault::Disconnected,
         ErrorKind::AuthenticationFailed => Fault::Denied,
         ErrorKind::Server(ServerErrorKind::BusyLoading | ServerErrorKind::MasterDown) => {
@@ -100,7 +102,12 @@ fn is_failure(replies: &Replies) -> bool {
     match replies {
         Ok(_) | Err(Fault::Refused | Fault::Foreign | Fault::LeftAlone) => false,
         Err(
-            Fault::Disconnected | Fault::Timeout | Fault::Broken | Fault::Unready | Fault::Denied,
+            Fault::Disconnected
+            | Fault::Timeout
+            | Fault::Broken
+            | Fault::Unready
+            | Fault::Tls
+            | Fault::Denied,
         ) => true,
     }
 }
