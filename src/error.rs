@@ -161,10 +161,13 @@ pub enum Fault {
     Timeout,
     /// The stream broke or was garbled.
     Broken,
-    /// The server is not ready: it loads its data, or its master is away.
+    /// The server is not ready: it loads its data, its master is away, or it belongs to a cluster and
+    /// has not what it was asked for.
     Unready,
-    /// TLS could not be agreed on: a certificate is unknown, expired or of another name, the server
-    /// wants one of ours, or it does not speak TLS.
+    /// One master of a cluster does not answer; what others have is used.
+    Partial,
+    /// TLS could not be agreed on: a certificate is unknown, expired or of another name, or the server
+    /// wants one of ours.
     Tls,
     /// The server does not accept the user name or the password.
     Denied,
@@ -177,11 +180,13 @@ pub enum Fault {
 }
 
 impl Fault {
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Disconnected,
         Self::Timeout,
         Self::Broken,
         Self::Unready,
+        Self::Partial,
+        Self::Tls,
         Self::Denied,
         Self::Refused,
         Self::Foreign,
@@ -195,6 +200,8 @@ impl Fault {
             Self::Timeout => "timeout",
             Self::Broken => "broken",
             Self::Unready => "unready",
+            Self::Partial => "partial",
+            Self::Tls => "tls",
             Self::Denied => "denied",
             Self::Refused => "refused",
             Self::Foreign => "foreign",
@@ -210,6 +217,7 @@ impl fmt::Display for Fault {
             Self::Timeout => "timed out",
             Self::Broken => "the stream broke",
             Self::Unready => "the server is not ready",
+            Self::Partial => "a part of the cluster does not answer",
             Self::Tls => {
                 "TLS could not be agreed on: see `tls`, `ca_file` and `client_certificate`"
             }

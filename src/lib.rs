@@ -34,6 +34,7 @@
 //! | `metrics` | yes | what the cache counts, for Prometheus: `Cache::metrics`, `Cache::register_metrics` |
 //! | `yaml` | yes | settings from a file and the environment: `CacheConfig::load`, `from_env` |
 //! | `admin` | yes | `Cache::admin_router`: statistics, health, metrics, purging and explaining over HTTP; brings `axum` and `metrics` |
+//! | `cluster` | | Redis Cluster |
 //! | `sentinel` | | Redis whose master Sentinel names |
 //! | `tls` | | encrypted connections to Redis, and to sentinels; rustls, with ring where the app has named no provider |
 //! | `testing` | | entry points for fuzzing; no part of the interface |

@@ -31,14 +31,13 @@ pub(super) async fn keys(State(admin): Shared, uri: Uri) -> Answer {
     let limit = query.number("limit")?.unwrap_or(LIMIT).clamp(1, MOST);
     let inner = &admin.cache.inner;
     let wanted = PageQuery {
-        cursor: query.number("cursor")?.unwrap_or(0),
+        cursor: query.number("cursor")?.unwrap_or_default(),
         limit: usize::try_from(limit).unwrap_or(1),
         pattern: pattern(inner, query.one("pattern")?)?,
         uri: short(query.one("uri")?)?.map(str::to_owned),
     };
     let page = within(inner.store.page(&wanted)).await?;
     let keys: Vec<Value> = page.keys.iter().map(listed).collect();
-    // As text: a number of 64 bits is not read by everybody.
     let cursor = page.next.map(|next| next.to_string());
     Ok(json(
         StatusCode::OK,

@@ -3,6 +3,7 @@
 use super::problem::Problem;
 use http::Uri;
 use percent_encoding::percent_decode;
+use std::str::FromStr;
 
 /// Bytes of the longest query.
 const LONGEST: usize = 16 << 10;
@@ -55,13 +56,12 @@ impl Query {
         }
     }
 
-    pub(super) fn number(&self, name: &str) -> Result<Option<u64>, Problem> {
-        let number = |text: &str| text.parse().ok();
+    pub(super) fn number<T: FromStr>(&self, name: &str) -> Result<Option<T>, Problem> {
         match self.one(name)? {
             None => Ok(None),
-            Some(text) => match number(text) {
-                Some(number) => Ok(Some(number)),
-                None => Err(Problem::bad_request("a number cannot be read")),
+            Some(text) => match text.parse() {
+                Ok(number) => Ok(Some(number)),
+                Err(_) => Err(Problem::bad_request("a number cannot be read")),
             },
         }
     }
@@ -104,6 +104,6 @@ mod tests {
             assert!(query(text).is_err(), "{text:.20}");
         }
         assert!(query("a=x").expect("read").flag("a").is_err());
-        assert!(query("a=-1").expect("read").number("a").is_err());
+        assert!(query("a=-1").expect("read").number::<u64>("a").is_err());
     }
 }

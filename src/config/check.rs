@@ -132,7 +132,6 @@ mod tests {
     #[test]
     fn a_setting_that_cannot_be_used_is_named() {
         let new = CacheConfig::builder;
-        let redis = RedisConfig::new;
         assert_eq!(refused(new().local_bytes(0)), "local_bytes");
         assert_eq!(refused(new().max_body(usize::MAX)), "max_body");
         assert_eq!(refused(new().soft_limit(Duration::ZERO)), "soft_limit");
@@ -166,36 +165,8 @@ mod tests {
         let twice = new().route(Route::new("/{a}")).route(Route::new("/{b}"));
         assert_eq!(refused(twice), "routes");
         assert_eq!(refused(new().redis_url("redis://:geheim@")), "url");
-        assert_eq!(refused(new().redis(redis().host(""))), "host");
-        assert_eq!(refused(new().redis(redis().port(0))), "port");
-        assert_eq!(refused(new().redis(redis().socket(""))), "socket");
-        let alone = redis().username("app");
-        assert_eq!(refused(new().redis(alone)), "username");
-        let alone = redis().sentinel_username("app");
-        assert_eq!(refused(new().redis(alone)), "sentinel_username");
-        assert_eq!(refused(new().redis(redis().ca_file("x"))), "ca_file");
-        let certificate = redis().client_certificate("x", "y");
-        assert_eq!(refused(new().redis(certificate)), "client_certificate");
-        let encrypted = redis().socket("/x").tls(true);
-        assert_eq!(refused(new().redis(encrypted)), "tls");
-        let none: [&str; 0] = [];
-        for nodes in [&none[..], &["a", ""], &["a:b"], &["a:0"]] {
-            let sentinels = redis().sentinel("main", nodes);
-            assert_eq!(refused(new().redis(sentinels)), "sentinel");
-        }
-        let zero = Duration::ZERO;
-        assert_eq!(
-            refused(new().redis(redis().socket_timeout(zero))),
-            "socket_timeout"
-        );
-        assert_eq!(
-            refused(new().redis(redis().socket_connect_timeout(zero))),
-            "socket_connect_timeout"
-        );
-        assert_eq!(
-            refused(new().redis(redis().health_check_interval(zero))),
-            "health_check_interval"
-        );
+        let redis = RedisConfig::new().host("");
+        assert_eq!(refused(new().redis(redis)), "host");
     }
 
     #[test]

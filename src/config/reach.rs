@@ -9,6 +9,9 @@ use std::time::Duration;
 /// What holds of certificates without it.
 const WITHOUT_TLS: &str = "left out, or set together with `tls`";
 
+/// Whether a cluster can be used.
+const CLUSTER: bool = cfg!(feature = "cluster");
+
 /// Whether sentinels can be asked.
 const SENTINEL: bool = cfg!(feature = "sentinel");
 
@@ -21,6 +24,8 @@ pub(crate) enum Topology {
     Socket(PathBuf),
     /// The one server that sentinels name.
     Sentinel(Sentinels),
+    /// The cluster that these belong to.
+    Cluster(Vec<Node>),
 }
 
 /// Who knows the master.
@@ -126,6 +131,11 @@ impl RedisConfig {
                 malformed("socket", "the path of a socket")
             }
             Topology::Server | Topology::Socket(_) => Ok(()),
+            Topology::Cluster(_) if self.db != 0 => malformed("db", "0 in a cluster"),
+            Topology::Cluster(nodes) => {
+                needs("cluster", CLUSTER)?;
+                check_nodes("cluster", nodes)
+            }
             Topology::Sentinel(sentinels) => {
                 needs("sentinel", SENTINEL)?;
                 if sentinels.master.is_empty() {
@@ -167,5 +177,61 @@ fn check_nodes(setting: &'static str, nodes: &[Node]) -> Result<(), ConfigError>
     match !nodes.is_empty() && nodes.iter().all(Node::is_readable) {
         true => Ok(()),
         false => malformed(setting, "one or more of host[:port]"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(redis: &RedisConfig) -> &'static str {
+        redis.check().expect_err("refused").setting()
+    }
+
+    #[test]
+    fn a_setting_that_cannot_be_used_is_named() {
+        let redis = RedisConfig::new;
+        assert!(redis().check().is_ok());
+        assert_eq!(refused(&redis().host("")), "host");
+        assert_eq!(refused(&redis().port(0)), "port");
+        assert_eq!(refused(&redis().socket("")), "socket");
+        let zero = Duration::ZERO;
+        assert_eq!(refused(&redis().socket_timeout(zero)), "socket_timeout");
+        assert_eq!(
+            refused(&redis().socket_connect_timeout(zero)),
+            "socket_connect_timeout"
+        );
+        assert_eq!(
+            refused(&redis().health_check_interval(zero)),
+            "health_check_interval"
+        );
+    }
+
+    #[test]
+    fn what_belongs_together_is_set_together() {
+        let redis = RedisConfig::new;
+        assert_eq!(refused(&redis().username("app")), "username");
+        assert_eq!(
+            refused(&redis().sentinel_username("app")),
+            "sentinel_username"
+        );
+        assert_eq!(refused(&redis().ca_file("x")), "ca_file");
+        let certificate = redis().client_certificate("x", "y");
+        assert_eq!(refused(&certificate), "client_certificate");
+        assert_eq!(refused(&redis().socket("/x").tls(true)), "tls");
+        assert_eq!(refused(&redis().cluster(["a"]).db(1)), "db");
+    }
+
+    #[test]
+    fn nodes_that_cannot_be_read_are_refused() {
+        let redis = RedisConfig::new;
+        let none: [&str; 0] = [];
+        for nodes in [&none[..], &["a", ""], &["a:b"], &["a:0"], &["[::1"]] {
+            assert_eq!(refused(&redis().sentinel("main", nodes)), "sentinel");
+            assert_eq!(refused(&redis().cluster(nodes)), "cluster");
+        }
+        let nodes = Node::all(["a", "b:1", "[::1]:2"], 6379);
+        let read: Vec<_> = nodes.iter().map(|node| (&*node.host, node.port)).collect();
+        assert_eq!(read, [("a", 6379), ("b", 1), ("::1", 2)]);
     }
 }

@@ -78,6 +78,17 @@ impl RedisConfig {
         self
     }
 
+    /// Some nodes of a cluster, each `host` or `host:port` (6379), in the place of host and port:
+    /// any that answers tells of the others. Needs the feature `cluster`. Default: none.
+    #[must_use]
+    pub fn cluster<I>(mut self, nodes: I) -> Self
+    where
+        I: IntoIterator<Item: AsRef<str>>,
+    {
+        self.topology = Topology::Cluster(Node::all(nodes, 6379));
+        self
+    }
+
     /// Sentinels, each `host` or `host:port` (26379), and the name they know the master by, in the
     /// place of host and port: one of them is asked for the master at each connect. Needs the
     /// feature `sentinel`. Default: none.
@@ -155,7 +166,8 @@ impl RedisConfig {
         self
     }
 
-    /// The pool's size, an upper bound: up to four multiplexed connections are held.
+    /// The pool's size, an upper bound: up to four multiplexed connections are held; to each node of
+    /// a cluster.
     /// Default: 50.
     #[must_use]
     pub fn max_connections(mut self, connections: NonZeroU32) -> Self {

@@ -8,6 +8,7 @@
 //! - [`operating`]: what is counted, and how to see it
 //! - [`purging`]: kinds of purges and what they cost, tags, unsafe methods, the near tier, what a
 //!   Redis user must be allowed
+//! - [`topologies`]: sockets, Sentinel, clusters, TLS; what a failover means
 //! - [`rfc`]: each section of the HTTP caching RFCs, where it is done and which test shows it, and
 //!   each departure with its reason
 //! - [`settings`]: the settings file, the environment over it, and each key with its default
@@ -23,3 +24,4 @@ pub mod security;
 #[cfg(feature = "yaml")]
 pub mod settings;
 pub mod storing;
+pub mod topologies;

@@ -21,8 +21,8 @@
 //! allows it.
 //!
 //! A refused connection, a reset or garbled stream, a timeout, a server that is loading or without
-//! its master, and a wrong password count as failures. A command that the server refuses (full
-//! memory, missing rights) does not: it is a miss and no more.
+//! its master, TLS that is not agreed on, and a wrong password count as failures. A command that
+//! the server refuses (full memory, missing rights) does not: it is a miss and no more.
 //!
 //! # Measured
 //!

@@ -29,7 +29,7 @@
 //! | neither file nor variables | local memory only |
 //! | a section `REDIS` in the file, be it empty, or any of the variables `REDIS_…` below | Redis |
 //! | `REDIS_HOST`, `REDIS_PORT`, `REDIS_DB`, `REDIS_PASSWORD` | go before the file's `host`, `port`, `db`, `password` |
-//! | `REDIS_URL` | goes before the file's `host`, `port`, `db`, `username` and `password`, all of them: what it does not say has its default; the four above go before it |
+//! | `REDIS_URL` | goes before the file's `host`, `port`, `db`, `username`, `password`, `socket`, `cluster`, `sentinel` and `tls`, all of them: what it does not say has its default; the four above go before it |
 //! | `NB_CACHE__NEAR_CACHE=true` | goes before `near_cache` of the section `CACHE`; so do all its keys, in capitals |
 //! | `NB_CACHE__KEY__SORT_PARAMS=true` | two underscores go one section down |
 //! | `NB_CACHE__TARGETED='[CDN-Cache-Control]'`, `NB_CACHE__ROUTES='{/a: {ttl: 5}}'` | lists and sections are written as in YAML, on one line, and take the place of the file's |
@@ -52,6 +52,11 @@
 //! |---|---|---|
 //! | `host`, `port`, `db` | `redis`, 6379, 0 | the server and its database |
 //! | `username`, `password` | none | the ACL user; better the password in `REDIS_PASSWORD` |
+//! | `socket` | none | the path of a unix socket, in the place of host and port; see [`topologies`](super::topologies) |
+//! | `cluster` | none | nodes of a Redis Cluster, `[a:6379, b:6379]`, in the place of host and port |
+//! | `sentinel`, `sentinel_master` | none | sentinels, `[a:26379]`, and the name they know the master by, in the place of host and port |
+//! | `sentinel_username`, `sentinel_password` | none | the login for the sentinels |
+//! | `tls`, `ca_file`, `client_certificate`, `client_key` | false, none | encrypted connections, and PEM files |
 //! | `max_connections` | 50 | the pool's size, an upper bound |
 //! | `socket_timeout`, `socket_connect_timeout` | 5, 5 | how long one operation, and connecting, may take; more than 0 |
 //! | `retry_on_timeout` | true | whether a lookup or purge that timed out is tried once more |

@@ -8,13 +8,45 @@ use crate::error::Fault;
 use crate::key::RequestKey;
 use crate::stamp::matches_glob;
 use http::HeaderMap;
+use std::fmt;
+use std::num::ParseIntError;
+use std::str::FromStr;
 use std::sync::Arc;
+
+/// Where a page begins: how far one of the masters was gone through. Local memory, and one server,
+/// are master 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Cursor {
+    pub(crate) master: usize,
+    pub(crate) at: u64,
+}
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.master {
+            0 => write!(f, "{}", self.at),
+            master => write!(f, "{}.{master}", self.at),
+        }
+    }
+}
+
+impl FromStr for Cursor {
+    type Err = ParseIntError;
+
+    fn from_str(text: &str) -> Result<Self, ParseIntError> {
+        let (at, master) = text.split_once('.').unwrap_or((text, "0"));
+        Ok(Self {
+            master: master.parse()?,
+            at: at.parse()?,
+        })
+    }
+}
 
 /// Which keys are wanted, and how many of them, about.
 #[derive(Clone, Debug)]
 pub(crate) struct PageQuery {
-    /// Where the page before ended; 0: the first.
-    pub(crate) cursor: u64,
+    /// Where the page before ended.
+    pub(crate) cursor: Cursor,
     pub(crate) limit: usize,
     /// A glob over whole names.
     pub(crate) pattern: String,
@@ -26,7 +58,7 @@ pub(crate) struct PageQuery {
 pub(crate) struct Page {
     pub(crate) keys: Vec<Listed>,
     /// Where the next one begins; `None`: this is the last.
-    pub(crate) next: Option<u64>,
+    pub(crate) next: Option<Cursor>,
 }
 
 /// One key.
@@ -115,7 +147,8 @@ impl Store {
             let wanted = matches_glob(query.pattern.as_bytes(), listed.name.as_bytes());
             (wanted && query.wants(&listed)).then_some(listed)
         };
-        let (keys, next) = self.local.page(query.cursor, query.limit, list);
+        let (keys, next) = self.local.page(query.cursor.at, query.limit, list);
+        let next = next.map(|at| Cursor { master: 0, at });
         Page { keys, next }
     }
 }

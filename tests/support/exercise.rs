@@ -9,7 +9,7 @@
 use crate::scripted::{App, counted};
 use crate::support::redis::Redis;
 use crate::support::until;
-use neuralblitz_cache::{CacheConfigBuilder, Purged};
+use neuralblitz_cache::{CacheConfigBuilder, Mode, Purged};
 use std::time::Duration;
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -45,7 +45,7 @@ pub async fn all_works(config: impl Fn() -> CacheConfigBuilder) {
     assert_eq!(b.cache.clear().await, Purged::Applied);
     assert!(!a.get("/x").await.is_hit());
     for app in [&a, &b, &near] {
-        assert_eq!(app.cache.stats().last_fault, None);
+        assert_eq!(app.cache.stats().mode, Mode::Redis);
     }
 }
 

@@ -7,7 +7,7 @@
 )]
 
 use crate::support::redis::{Redis, free_port, program};
-use crate::support::until;
+use crate::support::until_within;
 use redis::{FromRedisValue, RedisResult};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -40,11 +40,11 @@ impl Sentinels {
         }
         let sentinels = Self { all };
         if more.is_empty() {
-            until("all are known to all", async || {
+            until_within(Duration::from_mins(1), "all are known to all", async || {
                 for at in 0..count {
-                    let known: i64 = sentinels.field(at, "num-other-sentinels").await;
-                    let slaves: i64 = sentinels.field(at, "num-slaves").await;
-                    if (known, slaves) != (count as i64 - 1, replicas as i64) {
+                    let known: usize = sentinels.field(at, "num-other-sentinels").await;
+                    let slaves: usize = sentinels.field(at, "num-slaves").await;
+                    if (known, slaves) != (count - 1, replicas) {
                         return false;
                     }
                 }

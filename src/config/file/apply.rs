@@ -8,17 +8,20 @@ use super::sections::{
 };
 use super::values::{FieldName, Secret};
 use crate::config::WarmRequest;
-use crate::config::{CacheConfigBuilder, EventRule, RedisConfig, Route, RouteRules, Stale};
+use crate::config::{
+    CacheConfigBuilder, EventRule, Node, RedisConfig, Route, RouteRules, Sentinels, Stale, Topology,
+};
 use crate::key::KeyRules;
 use crate::policy::{ClientDirectives, Credentials};
 use http::{HeaderValue, Method, Uri};
+use std::path::PathBuf;
 
 type Applied<T> = Result<T, Wrong>;
 
 pub(super) fn builder(document: Document) -> Applied<CacheConfigBuilder> {
     let Document { redis, cache } = document;
     let uses_redis = redis.is_some();
-    let (redis, builder) = use_redis(redis.unwrap_or_default());
+    let (redis, builder) = use_redis(redis.unwrap_or_default())?;
     let builder = match uses_redis {
         true => builder.redis(redis),
         false => builder,
@@ -27,11 +30,12 @@ pub(super) fn builder(document: Document) -> Applied<CacheConfigBuilder> {
 }
 
 /// Lifetimes count without Redis too.
-fn use_redis(section: RedisSection) -> (RedisConfig, CacheConfigBuilder) {
+fn use_redis(section: RedisSection) -> Applied<(RedisConfig, CacheConfigBuilder)> {
     #[rustfmt::skip]
     let RedisSection {
-        host, port, db, username, password, max_connections, socket_timeout,
-        socket_connect_timeout, retry_on_timeout, health_check_interval, default_ttl,
+        host, port, db, username, password, socket, cluster, sentinel, sentinel_master,
+        sentinel_username, sentinel_password, tls, ca_file, client_certificate, client_key,
+        max_connections, socket_timeout, socket_connect_timeout, retry_on_timeout, health_check_interval, default_ttl,
         quantum_state_ttl, multi_reality_ttl, consciousness_ttl, api_response_ttl,
         warmup_enabled, warmup_batch_size, warmup_concurrency, circuit_breaker_enabled,
         circuit_breaker_threshold, circuit_breaker_timeout,
@@ -39,9 +43,15 @@ fn use_redis(section: RedisSection) -> (RedisConfig, CacheConfigBuilder) {
     let redis = RedisConfig {
         host,
         port: port.get(),
+        topology: topology(socket, cluster, (sentinel, sentinel_master))?,
+        tls,
+        ca_file: ca_file.map(PathBuf::from),
+        client_certificate: certificate(client_certificate, client_key)?,
         db: db.into(),
         username,
         password: password.map(|Secret(password)| password),
+        sentinel_username,
+        sentinel_password: sentinel_password.map(|Secret(password)| password),
         max_connections: max_connections.get(),
         socket_timeout: socket_timeout.0,
         socket_connect_timeout: socket_connect_timeout.0,
@@ -60,7 +70,43 @@ fn use_redis(section: RedisSection) -> (RedisConfig, CacheConfigBuilder) {
         .circuit_breaker_enabled(circuit_breaker_enabled)
         .circuit_breaker_threshold(circuit_breaker_threshold.get())
         .circuit_breaker_timeout(circuit_breaker_timeout.0);
-    (redis, builder)
+    Ok((redis, builder))
+}
+
+/// What is connected to: one of them, or none and then the server at host and port.
+fn topology(
+    socket: Option<String>,
+    cluster: Option<Vec<String>>,
+    (sentinel, master): (Option<Vec<String>>, Option<String>),
+) -> Applied<Topology> {
+    let wrong = |key: &str, form| Err(Wrong::new([Step::from("REDIS"), key.into()], form));
+    let one = "the only one of `socket`, `cluster` and `sentinel`";
+    match (socket, cluster, sentinel, master) {
+        (_, _, None, Some(_)) => wrong("sentinel_master", "set together with `sentinel`"),
+        (_, _, Some(_), None) => wrong("sentinel", "set together with `sentinel_master`"),
+        (Some(_), Some(_), ..) => wrong("cluster", one),
+        (Some(_), _, Some(_), _) | (_, Some(_), Some(_), _) => wrong("sentinel", one),
+        (Some(path), None, None, None) => Ok(Topology::Socket(path.into())),
+        (None, Some(nodes), None, None) => Ok(Topology::Cluster(Node::all(nodes, 6379))),
+        (None, None, Some(nodes), Some(master)) => Ok(Topology::Sentinel(Sentinels {
+            master,
+            nodes: Node::all(nodes, 26379),
+        })),
+        (None, None, None, None) => Ok(Topology::Server),
+    }
+}
+
+fn certificate(
+    certificate: Option<String>,
+    key: Option<String>,
+) -> Applied<Option<(PathBuf, PathBuf)>> {
+    let wrong = |name: &str, form| Err(Wrong::new([Step::from("REDIS"), name.into()], form));
+    match (certificate, key) {
+        (None, None) => Ok(None),
+        (Some(certificate), Some(key)) => Ok(Some((certificate.into(), key.into()))),
+        (Some(_), None) => wrong("client_certificate", "set together with `client_key`"),
+        (None, Some(_)) => wrong("client_key", "set together with `client_certificate`"),
+    }
 }
 
 fn use_cache(builder: CacheConfigBuilder, section: CacheSection) -> Applied<CacheConfigBuilder> {

@@ -15,7 +15,8 @@ impl Default for RedisSection {
     fn default() -> Self {
         #[rustfmt::skip]
         let RedisConfig {
-            host, port, db, username, password, max_connections,
+            host, port, db, username, password, topology: _, tls, ca_file: _,
+            client_certificate: _, sentinel_username, sentinel_password, max_connections,
             socket_timeout, socket_connect_timeout, retry_on_timeout, health_check_interval,
         } = RedisConfig::default();
         let builder = CacheConfigBuilder::default();
@@ -37,6 +38,16 @@ impl Default for RedisSection {
             db: u16::try_from(db).unwrap_or_default(),
             username,
             password: password.map(Secret),
+            socket: None,
+            cluster: None,
+            sentinel: None,
+            sentinel_master: None,
+            sentinel_username,
+            sentinel_password: sentinel_password.map(Secret),
+            tls,
+            ca_file: None,
+            client_certificate: None,
+            client_key: None,
             max_connections: NonZeroU32::new(max_connections).unwrap_or(NonZeroU32::MIN),
             socket_timeout: socket_timeout.into(),
             socket_connect_timeout: socket_connect_timeout.into(),

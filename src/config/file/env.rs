@@ -3,7 +3,7 @@
 use super::error::{Kind, SettingsError};
 use super::limits;
 use super::node::{Node, Origin, Value};
-use crate::config::RedisConfig;
+use crate::config::{RedisConfig, Topology};
 use secrecy::ExposeSecret;
 use std::ffi::{OsStr, OsString};
 
@@ -113,11 +113,21 @@ fn overlay_url(root: &mut Node, url: &Variable) -> Result<(), SettingsError> {
     // What is not named here cannot be said in a URL.
     #[rustfmt::skip]
     let RedisConfig {
-        host, port, db, username, password, max_connections: _, socket_timeout: _,
+        host, port, db, username, password, topology, tls, ca_file: _, client_certificate: _,
+        sentinel_username: _, sentinel_password: _, max_connections: _, socket_timeout: _,
         socket_connect_timeout: _, retry_on_timeout: _, health_check_interval: _,
     } = config;
     let password = password.map(|password| password.expose_secret().to_owned());
+    let socket = match topology {
+        Topology::Socket(path) => Value::Text(path.to_string_lossy().into_owned()),
+        _ => Value::Null,
+    };
     let values = [
+        ("socket", socket),
+        ("cluster", Value::Null),
+        ("sentinel", Value::Null),
+        ("sentinel_master", Value::Null),
+        ("tls", Value::Bool(tls)),
         ("host", Value::Text(host)),
         ("port", Value::Unsigned(port.into())),
         ("db", Value::Signed(db)),

@@ -74,7 +74,16 @@ impl Names {
             | "port"
             | "socket_timeout"
             | "socket_connect_timeout"
-            | "health_check_interval" => "REDIS",
+            | "health_check_interval"
+            | "db"
+            | "username"
+            | "socket"
+            | "cluster"
+            | "tls"
+            | "ca_file"
+            | "client_certificate"
+            | "client_key" => "REDIS",
+            name if name.starts_with("sentinel") => "REDIS",
             name if name.starts_with("warmup_") || name.starts_with("circuit_") => "REDIS",
             _ => "CACHE",
         };

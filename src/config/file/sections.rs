@@ -44,6 +44,26 @@ sections! {
         pub(super) username: Option<String>,
         /// The password. Better in the variable `REDIS_PASSWORD`.
         pub(super) password: Option<Secret>,
+        /// The path of a unix socket, in the place of host and port.
+        pub(super) socket: Option<String>,
+        /// Nodes of a Redis Cluster, each host or host:port, in the place of host and port.
+        pub(super) cluster: Option<Vec<String>>,
+        /// Sentinels, each host or host:port, that know the master, in the place of host and port.
+        pub(super) sentinel: Option<Vec<String>>,
+        /// The name by which the sentinels know the master.
+        pub(super) sentinel_master: Option<String>,
+        /// The ACL user for the sentinels.
+        pub(super) sentinel_username: Option<String>,
+        /// The password for the sentinels; that of the servers is not told to them.
+        pub(super) sentinel_password: Option<Secret>,
+        /// Whether connections are encrypted, to sentinels too.
+        pub(super) tls: bool,
+        /// A PEM file of the authorities that sign the servers' certificates. None: those of the system.
+        pub(super) ca_file: Option<String>,
+        /// A PEM file of a certificate for servers that ask for one.
+        pub(super) client_certificate: Option<String>,
+        /// A PEM file of its key.
+        pub(super) client_key: Option<String>,
         /// The pool's size, an upper bound.
         pub(super) max_connections: NonZeroU32,
         /// How long one operation may take.

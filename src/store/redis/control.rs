@@ -7,7 +7,8 @@
 //! master that was demoted, and would not keep the record from being evicted.
 
 use super::back_off::BackOff;
-use super::manager::{Manager, says_replica};
+use super::fault::{fault, replies};
+use super::link::{Link, says_replica};
 use super::reply::{bans_of, bytes_of};
 use super::{Record, Shared, header};
 use crate::clock::millis;
@@ -45,11 +46,11 @@ enum Phase {
 }
 
 /// Hears and asks, for ever.
-pub(super) async fn run(shared: Arc<Shared>, manager: Manager) {
+pub(super) async fn run(shared: Arc<Shared>, link: Arc<Link>) {
     let mut back_off = BackOff::new(FIRST_BACK_OFF, LAST_BACK_OFF);
     loop {
         // How it ended is told by the breaker and the slots, which ask the same server.
-        let ended = listen(&shared, &manager, &mut back_off).await;
+        let ended = listen(&shared, &link, &mut back_off).await;
         shared.purges.distrust();
         if let Err(fault) = ended {
             shared.observer.failed(fault);
@@ -59,20 +60,16 @@ pub(super) async fn run(shared: Arc<Shared>, manager: Manager) {
 }
 
 /// One connection, until it fails.
-async fn listen(
-    shared: &Arc<Shared>,
-    manager: &Manager,
-    back_off: &mut BackOff,
-) -> Result<(), Fault> {
+async fn listen(shared: &Arc<Shared>, link: &Link, back_off: &mut BackOff) -> Result<(), Fault> {
     let inbox = Arc::new(Inbox {
         shared: shared.clone(),
         phase: Mutex::new(Phase::Reading(Vec::new())),
         woken: Notify::new(),
     });
     let hears = inbox.clone();
-    let connection = manager.listen(move |push| hears.hear(&push)).await;
+    let connection = link.listen(move |push| hears.hear(&push)).await;
     let mut control = Control {
-        connection: connection.map_err(|error| super::service::fault(&error))?,
+        connection: connection.map_err(|error| fault(&error))?,
         inbox,
     };
     control.subscribe().await?;
@@ -98,7 +95,7 @@ impl Control {
     async fn subscribe(&mut self) -> Result<(), Fault> {
         let shared = self.inbox.shared.clone();
         let subscribed = self.connection.subscribe(&shared.channel).await;
-        subscribed.map_err(|error| super::service::fault(&error))?;
+        subscribed.map_err(|error| fault(&error))?;
         // A server that refuses it keeps events and leases of others away, and no purges.
         let _ = self.connection.subscribe(&shared.events.channel).await;
         let _ = self.connection.subscribe(&shared.leases.channel).await;
@@ -117,8 +114,8 @@ impl Control {
             .min(self.inbox.shared.timeout);
         let sent = self.connection.send_packed_commands(pipe, 0, pipe.len());
         let sent = tokio::time::timeout(limit, sent).await;
-        let replies = sent.map_err(|_| Fault::Timeout)?;
-        replies.map_err(|error| super::service::fault(&error))
+        let sent = sent.map_err(|_| Fault::Timeout)?;
+        replies(sent.map_err(|error| fault(&error))?)
     }
 
     /// Reads the whole record, and what was heard since; makes one where there is none, or an

@@ -1,6 +1,7 @@
 //! Counts the keys of the namespace and their bytes, when somebody wants to know: in the
 //! background, a few at a time and with pauses. Who asks is told what was counted last, and when.
 
+use super::handle::At;
 use super::{Remote, Shared, scan};
 use crate::clock::instant;
 use crate::error::Fault;
@@ -60,19 +61,30 @@ pub(super) async fn run(shared: Arc<Shared>) {
 }
 
 async fn count(shared: &Shared) -> Result<Count, Fault> {
+    let (mut keys, mut bytes) = (0, 0);
+    for master in shared.slots.connection().await?.masters().await? {
+        let (of_this, their_bytes) = count_one(shared, &master).await?;
+        keys += of_this;
+        bytes += their_bytes;
+    }
+    let at = instant();
+    Ok(Count { keys, bytes, at })
+}
+
+/// Keys of one master, and their bytes.
+async fn count_one(shared: &Shared, master: &At) -> Result<(u64, u64), Fault> {
     let (all, records) = (shared.namespace.name("*"), shared.namespace.name("{c}:"));
     let (mut keys, mut bytes) = (0, 0);
     let mut cursor = Bytes::from_static(scan::START);
     loop {
-        let (next, found) = scan::step(shared, &all, &cursor, AT_ONCE).await?;
+        let (next, found) = scan::step(shared, master, (&all, &cursor), AT_ONCE).await?;
         let found = found.into_iter();
         let entries = found.filter(|key| !key.starts_with(records.as_bytes()));
         let entries: Vec<Bytes> = entries.collect();
         keys += entries.len() as u64;
         bytes += lengths(shared, &entries).await?;
         if *next == *scan::START {
-            let at = instant();
-            return Ok(Count { keys, bytes, at });
+            return Ok((keys, bytes));
         }
         cursor = next;
         tokio::time::sleep(PAUSE).await;

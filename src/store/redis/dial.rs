@@ -4,16 +4,15 @@ use super::tls::Tls;
 use crate::config::RedisConfig;
 use ::redis::aio::MultiplexedConnection;
 use ::redis::{
-    AsyncConnectionConfig, Client, ConnectionAddr, IntoConnectionInfo, ProtocolVersion, PushInfo,
-    RedisConnectionInfo, RedisResult,
+    AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo,
+    ProtocolVersion, PushInfo, RedisConnectionInfo, RedisResult,
 };
 use secrecy::{ExposeSecret, SecretString};
-use tokio::task::JoinSet;
 
 #[derive(Clone, Debug)]
 pub(super) struct Dial {
     login: RedisConnectionInfo,
-    config: AsyncConnectionConfig,
+    pub(super) config: AsyncConnectionConfig,
     tls: Option<Tls>,
 }
 
@@ -54,11 +53,19 @@ impl Dial {
         }
     }
 
-    pub(super) async fn connect(
-        &self,
-        address: ConnectionAddr,
-    ) -> RedisResult<MultiplexedConnection> {
-        self.connect_with(address, &self.config).await
+    /// An address and who connects to it.
+    pub(super) fn info(&self, address: ConnectionAddr) -> RedisResult<ConnectionInfo> {
+        let info = address.into_connection_info()?;
+        Ok(info.set_redis_settings(self.login.clone()))
+    }
+
+    /// How connections are encrypted; `None`: they are not.
+    #[cfg_attr(
+        not(feature = "cluster"),
+        allow(dead_code, reason = "only a cluster asks")
+    )]
+    pub(super) fn tls(&self) -> Option<&Tls> {
+        self.tls.as_ref()
     }
 
     /// A connection whose pushes are heard, one after the other, each before the replies behind
@@ -75,13 +82,12 @@ impl Dial {
         self.connect_with(address, &config).await
     }
 
-    async fn connect_with(
+    pub(super) async fn connect_with(
         &self,
         address: ConnectionAddr,
         config: &AsyncConnectionConfig,
     ) -> RedisResult<MultiplexedConnection> {
-        let info = address.into_connection_info()?;
-        let client = Client::open(info.set_redis_settings(self.login.clone()))?;
+        let client = Client::open(self.info(address)?)?;
         client
             .get_multiplexed_async_connection_with_config(config)
             .await
@@ -100,22 +106,4 @@ fn with_login(
         login = login.set_password(password.expose_secret());
     }
     login
-}
-
-/// The first that succeeds of several tries at once, or the error of the last one: no server
-/// that hangs is waited for while another answers.
-pub(super) async fn first<T: Send + 'static>(
-    tries: impl Iterator<Item = impl Future<Output = RedisResult<T>> + Send + 'static>,
-) -> RedisResult<T> {
-    let mut tries: JoinSet<_> = tries.collect();
-    let mut error = std::io::Error::from(std::io::ErrorKind::NotConnected).into();
-    while let Some(ended) = tries.join_next().await {
-        match ended {
-            Ok(Ok(found)) => return Ok(found),
-            Ok(Err(refused)) => error = refused,
-            // Only with its runtime.
-            Err(_) => {}
-        }
-    }
-    Err(error)
 }

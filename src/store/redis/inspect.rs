@@ -49,22 +49,30 @@ impl Remote {
     /// may be empty, and not the last.
     pub(crate) async fn page(&self, query: &PageQuery) -> Result<Page, Fault> {
         let shared = &*self.shared;
-        let mut keys = Vec::new();
-        let mut cursor = Bytes::from(query.cursor.to_string());
+        let (mut keys, mut next) = (Vec::new(), query.cursor);
+        let masters = shared.slots.connection().await?.masters().await?;
         for _ in 0..STEPS {
-            let (next, found) = scan::step(shared, &query.pattern, &cursor, AT_ONCE).await?;
+            let Some(master) = masters.get(next.master) else {
+                return Ok(Page { keys, next: None });
+            };
+            let at = next.at.to_string();
+            let of = (&*query.pattern, at.as_bytes());
+            let (later, found) = scan::step(shared, master, of, AT_ONCE).await?;
             let listed = listed(shared, found).await?;
             keys.extend(listed.into_iter().filter(|key| query.wants(key)));
-            cursor = next;
-            if *cursor == *scan::START || keys.len() >= query.limit {
+            let later = std::str::from_utf8(&later).ok();
+            next.at = later.and_then(|at| at.parse().ok()).unwrap_or(0);
+            if next.at == 0 {
+                next.master += 1;
+            }
+            if keys.len() >= query.limit {
                 break;
             }
         }
-        let next = std::str::from_utf8(&cursor).ok();
-        let next = next.and_then(|next| next.parse().ok());
+        let more = next.master < masters.len();
         Ok(Page {
             keys,
-            next: next.filter(|next| *next != 0),
+            next: more.then_some(next),
         })
     }
 

@@ -5,7 +5,6 @@ use super::Shared;
 use super::back_off::BackOff;
 use crate::breaker::State;
 use crate::clock::instant;
-use ::redis::Pipeline;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -44,9 +43,7 @@ impl Shared {
             return false;
         }
         circuit.allow_trial(instant());
-        let mut ping = Pipeline::with_capacity(1);
-        ping.cmd("PING");
-        let _ = self.client.send(&Arc::new(ping)).await;
+        let _ = self.client.send(self.slots.check()).await;
         circuit.state().0 == State::Closed
     }
 }

@@ -4,10 +4,22 @@
 //! than its own limit, and no fault becomes a caller's error.
 
 mod back_off;
+#[cfg(feature = "cluster")]
+mod cluster;
+#[cfg(not(feature = "cluster"))]
+#[path = "cluster_off.rs"]
+mod cluster;
+#[cfg(all(feature = "cluster", feature = "tls"))]
+mod cluster_tls;
+#[cfg(all(feature = "cluster", not(feature = "tls")))]
+#[path = "cluster_tls_off.rs"]
+mod cluster_tls;
 mod control;
 mod counter;
 mod dial;
 mod events;
+mod fault;
+mod handle;
 mod header;
 mod inspect;
 mod keeper;
@@ -24,6 +36,8 @@ mod sentinel;
 #[path = "sentinel_off.rs"]
 mod sentinel;
 mod service;
+#[cfg(any(feature = "sentinel", feature = "cluster"))]
+mod several;
 mod shared;
 mod slots;
 mod sweeper;
@@ -50,7 +64,6 @@ use events::Events;
 use header::Record;
 use lease::Leases;
 use link::Link;
-use manager::Manager;
 use purger::Purger;
 use reply::{bytes_of, listed, stamp_of};
 use scripts::Scripts;
@@ -156,8 +169,9 @@ impl Remote {
     pub(crate) fn new(parts: Parts<'_>) -> Option<Self> {
         let redis = parts.config.redis.as_ref()?;
         let woken = Arc::new(Notify::new());
-        let link = Arc::new(Link::new(redis)?);
-        let slots = Arc::new(Slots::new(redis, link.clone(), woken.clone()));
+        let stamps = parts.namespace.name("{c}:stamps");
+        let link = Arc::new(Link::new(redis, &stamps)?);
+        let slots = Arc::new(Slots::new(redis, link.clone(), &stamps, woken.clone()));
         let purger = Arc::new(Purger::new(parts.observer.clone()));
         let circuit = circuit(parts.config, (woken, purger.clone()), &parts.observer);
         let (timeout, config) = (redis.socket_timeout, parts.config);
@@ -170,7 +184,7 @@ impl Remote {
                 purger,
                 counter: Counter::default(),
                 observer: parts.observer,
-                stamps: parts.namespace.name("{c}:stamps"),
+                stamps,
                 channel: parts.namespace.name(&format!("{{c}}:purges@{}", redis.db)),
                 patterns: parts.namespace.name("{c}:patterns"),
                 events: Events::new(parts.namespace.name(&format!("{{c}}:events@{}", redis.db))),
@@ -203,13 +217,12 @@ impl Remote {
         self.shared.slots.reset();
         let running = Arc::new(Running(self.running.clone()));
         let shared = || self.shared.clone();
-        let manager = Manager::new(self.link.clone(), Arc::default());
         let with = |task| run(running.clone(), task);
         let tasks = vec![
             tokio::spawn(with(Box::pin(keeper::run(shared())))),
             tokio::spawn(with(Box::pin(writer::run(shared())))),
             tokio::spawn(with(Box::pin(purger::run(shared())))),
-            tokio::spawn(with(Box::pin(control::run(shared(), manager)))),
+            tokio::spawn(with(Box::pin(control::run(shared(), self.link.clone())))),
             tokio::spawn(with(Box::pin(sweeper::run(shared())))),
             tokio::spawn(with(Box::pin(counter::run(shared())))),
         ];

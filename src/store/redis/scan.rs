@@ -1,6 +1,7 @@
 //! Going through the keys of the namespace, a few at a time: never all at once.
 
 use super::Shared;
+use super::handle::At;
 use super::reply::bytes_of;
 use crate::error::Fault;
 use ::redis::{Pipeline, Value};
@@ -9,17 +10,17 @@ use bytes::Bytes;
 /// Where going through the keys begins, and ends.
 pub(super) const START: &[u8] = b"0";
 
-/// Where to go on, and keys that match, some of them perhaps twice; `at_once` bounds the work.
+/// Where to go on in one master, and keys that match, some of them perhaps twice; `at_once` bounds the work.
 pub(super) async fn step(
     shared: &Shared,
-    pattern: &str,
-    cursor: &[u8],
+    master: &At,
+    (pattern, cursor): (&str, &[u8]),
     at_once: usize,
 ) -> Result<(Bytes, Vec<Bytes>), Fault> {
     let mut pipe = Pipeline::with_capacity(1);
     pipe.cmd("SCAN").arg(cursor);
     pipe.arg("MATCH").arg(pattern).arg("COUNT").arg(at_once);
-    scanned(shared.ask(pipe).await?.pop()).ok_or(Fault::Foreign)
+    scanned(shared.ask_at(master, pipe).await?.pop()).ok_or(Fault::Foreign)
 }
 
 fn scanned(reply: Option<Value>) -> Option<(Bytes, Vec<Bytes>)> {

@@ -3,7 +3,8 @@
 //! It is asked for at each connect, of all sentinels at once; the first that knows it is believed.
 //! Whether it is a master indeed, the connection to it tells.
 
-use super::dial::{Dial, first};
+use super::dial::Dial;
+use super::several::first;
 use crate::config::{Node, Sentinels};
 use ::redis::{ConnectionAddr, ErrorKind, RedisError, RedisResult, cmd};
 

@@ -1,12 +1,13 @@
 //! Redis as a tower service, a circuit breaker in front of it.
 
+use super::fault::{Replies, is_failure};
+use super::handle::At;
 use super::slots::Slots;
-use super::tls;
 use crate::breaker::{Breaker, BreakerError, BreakerLayer, Circuit};
 use crate::error::Fault;
 use crate::observe::Observer;
 use crate::sync::lock;
-use ::redis::{ErrorKind, Pipeline, RedisError, ServerErrorKind, Value};
+use ::redis::{Pipeline, Value};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
@@ -19,7 +20,6 @@ use tower_layer::Layer;
 /// to learn how they end.
 const ABANDONED: usize = 64;
 
-type Replies = Result<Vec<Value>, Fault>;
 type Operation = Pin<Box<dyn Future<Output = Replies> + Send>>;
 type Classify = fn(&Replies) -> bool;
 
@@ -31,7 +31,14 @@ pub(super) struct RedisService {
     observer: Arc<Observer>,
 }
 
-impl Service<Arc<Pipeline>> for RedisService {
+/// Commands, and where they go.
+#[derive(Clone)]
+pub(super) struct Request {
+    pipe: Arc<Pipeline>,
+    at: At,
+}
+
+impl Service<Request> for RedisService {
     type Response = Vec<Value>;
     type Error = Fault;
     type Future = Operation;
@@ -40,7 +47,7 @@ impl Service<Arc<Pipeline>> for RedisService {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, pipe: Arc<Pipeline>) -> Operation {
+    fn call(&mut self, request: Request) -> Operation {
         let Self {
             slots,
             timeout,
@@ -49,8 +56,7 @@ impl Service<Arc<Pipeline>> for RedisService {
         Box::pin(async move {
             let operation = async {
                 let mut connection = slots.connection().await?;
-                let sent = connection.send_packed_commands(&pipe, 0, pipe.len()).await;
-                replies(sent.map_err(|error| fault(&error))?)
+                connection.send(&request.pipe, &request.at).await
             };
             let ended = tokio::time::timeout(timeout, operation).await;
             let ended = ended.unwrap_or(Err(Fault::Timeout));
@@ -60,56 +66,8 @@ impl Service<Arc<Pipeline>> for RedisService {
     }
 }
 
-/// A server that is not ready says so in place of every reply.
-fn replies(values: Vec<Value>) -> Replies {
-    let refusal = values.iter().find_map(|value| match value {
-        Value::ServerError(error) => by_code(error.code()),
-        _ => None,
-    });
-    refusal.map_or(Ok(values), Err)
-}
-
-fn by_code(code: &str) -> Option<Fault> {
-    match code {
-        "LOADING" | "MASTERDOWN" => Some(Fault::Unready),
-        "NOAUTH" | "WRONGPASS" => Some(Fault::Denied),
-        _ => None,
-    }
-}
-
-/// What kind of fault an error of the client is.
-pub(super) fn fault(error: &RedisError) -> Fault {
-    match error.kind() {
-        _ if error.is_timeout() => Fault::Timeout,
-        _ if tls::is_refusal(error) => Fault::Tls,
-        _ if error.is_connection_refusal() => Fault::Disconnected,
-        ErrorKind::AuthenticationFailed => Fault::Denied,
-        ErrorKind::Server(ServerErrorKind::BusyLoading | ServerErrorKind::MasterDown) => {
-            Fault::Unready
-        }
-        ErrorKind::Server(_) | ErrorKind::Extension => {
-            error.code().and_then(by_code).unwrap_or(Fault::Refused)
-        }
-        ErrorKind::UnexpectedReturnType => Fault::Refused,
-        // Its sentinels may know it later.
-        ErrorKind::MasterNameNotFoundBySentinel => Fault::Unready,
-        _ => Fault::Broken,
-    }
-}
-
-/// What says that the server, or the way to it, is ill; a refusal of one command does not.
-fn is_failure(replies: &Replies) -> bool {
-    match replies {
-        Ok(_) | Err(Fault::Refused | Fault::Foreign | Fault::LeftAlone) => false,
-        Err(
-            Fault::Disconnected
-            | Fault::Timeout
-            | Fault::Broken
-            | Fault::Unready
-            | Fault::Tls
-            | Fault::Denied,
-        ) => true,
-    }
+fn counts(replies: &Replies) -> bool {
+    replies.as_ref().is_err_and(|fault| is_failure(*fault))
 }
 
 /// The way to Redis.
@@ -131,7 +89,7 @@ impl Client {
             observer,
         };
         Self {
-            service: BreakerLayer::new(circuit, is_failure as Classify).layer(service),
+            service: BreakerLayer::new(circuit, counts as Classify).layer(service),
             abandoned: Arc::default(),
         }
     }
@@ -143,10 +101,18 @@ impl Client {
     /// Sends a pipeline. Dropped half way it is driven on to its end, so that the breaker learns
     /// of it: who waits no longer than a soft limit never sees a timeout.
     pub(super) async fn send(&self, pipe: &Arc<Pipeline>) -> Replies {
+        self.send_to(&At::Keys, pipe).await
+    }
+
+    /// The same, to one master.
+    pub(super) async fn send_to(&self, at: &At, pipe: &Arc<Pipeline>) -> Replies {
         if tokio::runtime::Handle::try_current().is_err() {
             return Err(Fault::Disconnected);
         }
-        let call = self.service.clone().call(pipe.clone());
+        let call = self.service.clone().call(Request {
+            pipe: pipe.clone(),
+            at: at.clone(),
+        });
         let operation = async move {
             call.await.map_err(|error| match error {
                 BreakerError::Open => Fault::LeftAlone,

@@ -1,5 +1,6 @@
 //! What is asked of Redis, one operation at a time.
 
+use super::handle::At;
 use super::header::{self, Record};
 use super::reply::bytes_of;
 use super::scripts::{Keys, Purge};
@@ -25,9 +26,14 @@ impl Shared {
     /// A read, or what may be repeated: tried once more if it timed out, where that is wanted.
     /// A caller with a limit of its own is not kept longer: dropped, it tries no more.
     pub(super) async fn ask(&self, pipe: Pipeline) -> Result<Vec<Value>, Fault> {
+        self.ask_at(&At::Keys, pipe).await
+    }
+
+    /// The same, of one master.
+    pub(super) async fn ask_at(&self, at: &At, pipe: Pipeline) -> Result<Vec<Value>, Fault> {
         let pipe = Arc::new(pipe);
-        match self.client.send(&pipe).await {
-            Err(Fault::Timeout) if self.retry => self.client.send(&pipe).await,
+        match self.client.send_to(at, &pipe).await {
+            Err(Fault::Timeout) if self.retry => self.client.send_to(at, &pipe).await,
             replies => replies,
         }
     }

@@ -4,14 +4,15 @@
 //! one multiplexed connection carries more than an exclusive checkout per operation does, and
 //! several keep a large reply from holding up the small ones behind it.
 
+use super::fault::fault;
+use super::handle::{At, Handle};
+use super::header;
 use super::link::Link;
 use super::manager::{Connection, Manager};
-use super::service::fault;
 use crate::config::RedisConfig;
 use crate::error::Fault;
 use crate::sync::lock;
-use ::redis::RedisError;
-use ::redis::aio::MultiplexedConnection;
+use ::redis::{Pipeline, RedisError};
 use arc_swap::ArcSwapOption;
 use bb8_redis::bb8::{ErrorSink, Pool, PooledConnection, RunError};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -35,6 +36,8 @@ pub(super) struct Slots {
     woken: Arc<Notify>,
     refusal: Refusal,
     link: Arc<Link>,
+    /// A read of the record, which its master alone answers; a PING any replica does.
+    check: Arc<Pipeline>,
     config: RedisConfig,
 }
 
@@ -62,7 +65,16 @@ enum State {
 }
 
 impl Slots {
-    pub(super) fn new(config: &RedisConfig, link: Arc<Link>, woken: Arc<Notify>) -> Self {
+    /// `control` is the key of the record of purges.
+    pub(super) fn new(
+        config: &RedisConfig,
+        link: Arc<Link>,
+        control: &str,
+        woken: Arc<Notify>,
+    ) -> Self {
+        let mut check = Pipeline::with_capacity(1);
+        header::get(&mut check, control);
+
         let slots = config.max_connections.clamp(1, MAX_SLOTS);
         Self {
             held: (0..slots).map(|_| ArcSwapOption::empty()).collect(),
@@ -71,6 +83,7 @@ impl Slots {
             woken,
             refusal: Refusal::default(),
             link,
+            check: Arc::new(check),
             config: config.clone(),
         }
     }
@@ -87,8 +100,11 @@ impl Slots {
         self.held.iter().filter(stands).count()
     }
 
-    /// Has all connections replaced.
+    /// Has all connections replaced, unless they find a new master by themselves.
     pub(super) fn give_up(&self) {
+        if self.link.follows_masters() {
+            return;
+        }
         for held in self.held.iter().filter_map(ArcSwapOption::load_full) {
             held.give_up();
         }
@@ -103,7 +119,7 @@ impl Slots {
 
     /// A handle of the next connection that stands. Waits only while it is not known whether
     /// there is a server.
-    pub(super) async fn connection(&self) -> Result<MultiplexedConnection, Fault> {
+    pub(super) async fn connection(&self) -> Result<Handle, Fault> {
         if let Some(handle) = self.pick() {
             return Ok(handle);
         }
@@ -116,7 +132,7 @@ impl Slots {
         }
     }
 
-    fn pick(&self) -> Option<MultiplexedConnection> {
+    fn pick(&self) -> Option<Handle> {
         let start = self.next.fetch_add(1, Ordering::Relaxed);
         (0..self.held.len()).find_map(|i| {
             let held = self.held[(start + i) % self.held.len()].load();
@@ -180,7 +196,12 @@ impl Slots {
         tokio::time::timeout(limit, woken).await.is_ok()
     }
 
-    /// Gives up the connections that do not answer a PING within `limit`: one that hangs gives
+    /// What a server that is well answers.
+    pub(super) fn check(&self) -> &Arc<Pipeline> {
+        &self.check
+    }
+
+    /// Gives up the connections that do not answer a check within `limit`: one that hangs gives
     /// no sign of its own. Whether all answer.
     pub(super) async fn probe(&self, limit: Duration) -> bool {
         let mut all = true;
@@ -190,9 +211,8 @@ impl Slots {
                 continue;
             };
             let mut handle = held.handle.clone();
-            let ping = ::redis::cmd("PING");
-            let ping = ping.query_async::<()>(&mut handle);
-            if !matches!(tokio::time::timeout(limit, ping).await, Ok(Ok(()))) {
+            let answer = handle.send(&self.check, &At::Keys);
+            if !matches!(tokio::time::timeout(limit, answer).await, Ok(Ok(_))) {
                 held.give_up();
                 all = false;
             }

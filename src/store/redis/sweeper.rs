@@ -5,6 +5,7 @@
 //! a few at a time and with pauses, so that nobody waits for it. Only what is purged by all that
 //! was heard of is unlinked, and only if it still is what was looked at.
 
+use super::handle::At;
 use super::reply::bytes_of;
 use super::{Shared, scan};
 use crate::entry::Peeked;
@@ -41,11 +42,19 @@ pub(super) async fn run(shared: Arc<Shared>) {
     }
 }
 
+/// Goes through all there is: each master knows its own keys only.
 async fn sweep(shared: &Shared) -> Result<(), Fault> {
+    for master in shared.slots.connection().await?.masters().await? {
+        sweep_one(shared, &master).await?;
+    }
+    Ok(())
+}
+
+async fn sweep_one(shared: &Shared, master: &At) -> Result<(), Fault> {
     let pattern = format!("{}*", shared.namespace.name(""));
     let mut cursor = Bytes::from_static(scan::START);
     loop {
-        let (next, keys) = scan::step(shared, &pattern, &cursor, AT_ONCE).await?;
+        let (next, keys) = scan::step(shared, master, (&pattern, &cursor), AT_ONCE).await?;
         let purged = purged(shared, keys).await?;
         unlink(shared, purged).await?;
         if *next == *scan::START {
