@@ -171,7 +171,12 @@ pub enum Fault {
     Tls,
     /// The server does not accept the user name or the password.
     Denied,
-    /// The server refused a command.
+    /// The user lacks the right to a command, a key or a channel. Reads and writes may differ.
+    Forbidden,
+    /// The server takes no writes: its memory is full, it cannot save, or it is a replica. It
+    /// may be read all the same.
+    ReadOnly,
+    /// The server refused a command for another reason.
     Refused,
     /// What was found is not of this cache, or is damaged.
     Foreign,
@@ -180,7 +185,7 @@ pub enum Fault {
 }
 
 impl Fault {
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::Disconnected,
         Self::Timeout,
         Self::Broken,
@@ -188,6 +193,8 @@ impl Fault {
         Self::Partial,
         Self::Tls,
         Self::Denied,
+        Self::Forbidden,
+        Self::ReadOnly,
         Self::Refused,
         Self::Foreign,
         Self::LeftAlone,
@@ -203,6 +210,8 @@ impl Fault {
             Self::Partial => "partial",
             Self::Tls => "tls",
             Self::Denied => "denied",
+            Self::Forbidden => "forbidden",
+            Self::ReadOnly => "read-only",
             Self::Refused => "refused",
             Self::Foreign => "foreign",
             Self::LeftAlone => "left-alone",
@@ -221,7 +230,9 @@ impl fmt::Display for Fault {
             Self::Tls => {
                 "TLS could not be agreed on: see `tls`, `ca_file` and `client_certificate`"
             }
-            Self::Denied => "the server does not accept `username` or `password`",
+            Self::Denied => "the server does not accept the login",
+            Self::Forbidden => "the user lacks a right",
+            Self::ReadOnly => "the server takes no writes",
             Self::Refused => "the server refused a command",
             Self::Foreign => "foreign or damaged data",
             Self::LeftAlone => "not asked while the circuit breaker is open",

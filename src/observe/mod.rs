@@ -1,6 +1,7 @@
 //! What the cache counts, and what it logs. Everything that is told passes here.
 
 mod durations;
+mod refusals;
 mod routes;
 mod spans;
 mod windows;
@@ -14,6 +15,7 @@ use crate::clock::{Timestamp, instant};
 use crate::error::Fault;
 use crate::sync::{Arc, lock};
 use durations::Durations;
+use refusals::Refusals;
 use routes::Routes;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -160,6 +162,7 @@ pub(crate) struct Observer {
     routes: Routes,
     windows: Windows,
     health: Mutex<Health>,
+    refusals: Refusals,
 }
 
 #[derive(Debug, Default)]
@@ -191,6 +194,7 @@ impl Default for Observer {
                 reason: None,
                 last_fault: None,
             }),
+            refusals: Refusals::default(),
         }
     }
 }
@@ -284,12 +288,41 @@ impl Observer {
         self.faults[operation as usize][fault as usize].fetch_add(1, Ordering::Relaxed);
         let last = lock(&self.health).last_fault.replace(fault);
         match (operation, fault) {
+            (_, Fault::Forbidden | Fault::ReadOnly) | (Operation::Purge, Fault::Refused) => {
+                self.refused(operation, fault);
+            }
             _ if last == Some(fault) => {}
-            (Operation::Purge, Fault::Refused) => tracing::warn!("redis refuses to take purges"),
             _ => {
                 let operation = operation.name();
                 tracing::debug!(operation, %fault, "redis gave no answer");
             }
+        }
+    }
+
+    /// Redis will refuse it again: one line until it does not.
+    fn refused(&self, operation: Operation, fault: Fault) {
+        if !self.refusals.add(operation, fault) {
+            return;
+        }
+        let operation = operation.name();
+        match fault {
+            Fault::Forbidden => tracing::warn!(
+                operation,
+                "redis refuses it: the user of `REDIS.username` lacks a right"
+            ),
+            Fault::ReadOnly => tracing::warn!(
+                operation,
+                "redis refuses it: its memory is full, it cannot save, or it is a replica"
+            ),
+            _ => tracing::warn!(operation, "redis refuses it"),
+        }
+    }
+
+    /// An operation was done: what was refused before is so no more.
+    #[inline]
+    pub(crate) fn done(&self, operation: Operation) {
+        if self.refusals.end(operation) {
+            tracing::info!(operation = operation.name(), "redis takes it again");
         }
     }
 

@@ -265,7 +265,10 @@ impl Store {
         let found = tokio::time::timeout(self.soft_limit, looked).await;
         self.observer.took(Operation::Lookup, begun.elapsed());
         let fault = match found.unwrap_or(Err(Fault::Timeout)) {
-            Ok(lookup) => return lookup,
+            Ok(lookup) => {
+                self.observer.done(Operation::Lookup);
+                return lookup;
+            }
             Err(fault) => fault,
         };
         self.observer.fault(Operation::Lookup, fault);

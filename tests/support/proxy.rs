@@ -1,4 +1,5 @@
-//! A TCP proxy in front of a server, to slow it down, to cut and to refuse it.
+//! A TCP proxy in front of a server, to slow it down, to cut and to refuse it, and to spoil
+//! what it says.
 
 #![allow(
     dead_code,
@@ -8,8 +9,8 @@
 #![allow(clippy::disallowed_methods, reason = "a test reads the time")]
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -30,11 +31,41 @@ struct Faults {
     delay: AtomicU64,
     /// The next reply of some length alone comes late by this.
     delay_once: AtomicU64,
+    /// Milliseconds up to which replies come late, each by another time.
+    jitter: AtomicU64,
+    spoil: Mutex<Option<Spoil>>,
+    /// Replies that may be spoilt, and those that were.
+    replies: AtomicU64,
+    spoilt: AtomicU64,
+    /// Connections that stand and over which nothing comes any more.
+    silent: AtomicU64,
     refuses: AtomicBool,
     /// Connections that were asked for.
     tries: AtomicU64,
     /// Changes when all connections are to be cut.
     cut: watch::Sender<u64>,
+}
+
+/// What becomes of every so manieth reply that is long enough.
+#[derive(Clone, Copy, Debug)]
+pub struct Spoil {
+    pub how: How,
+    /// Zero: the next one alone.
+    pub every: u64,
+    pub longer_than: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum How {
+    /// Half of it, and then the connection is closed.
+    Cut,
+    /// Some bytes in its middle are others.
+    Garble,
+    /// One bit is another: 80 bytes before its end, in the body of an entry.
+    Flip,
+    /// It never comes, nor does, as in any stream with a hole, what is behind it; the connection
+    /// stays open.
+    Lose,
 }
 
 impl Proxy {
@@ -44,6 +75,11 @@ impl Proxy {
         let faults = Arc::new(Faults {
             delay: AtomicU64::new(0),
             delay_once: AtomicU64::new(0),
+            jitter: AtomicU64::new(0),
+            spoil: Mutex::new(None),
+            replies: AtomicU64::new(0),
+            spoilt: AtomicU64::new(0),
+            silent: AtomicU64::new(0),
             refuses: AtomicBool::new(false),
             tries: AtomicU64::new(0),
             cut: watch::Sender::new(0),
@@ -70,6 +106,25 @@ impl Proxy {
         self.faults
             .delay_once
             .store(millis(delay), Ordering::SeqCst);
+    }
+
+    /// From now on each reply comes late by another time, up to this.
+    pub fn jitter(&self, most: Duration) {
+        self.faults.jitter.store(millis(most), Ordering::SeqCst);
+    }
+
+    pub fn spoil(&self, spoil: Option<Spoil>) {
+        *self.faults.spoil.lock().expect("no panic") = spoil;
+    }
+
+    /// Replies spoilt so far.
+    pub fn spoilt(&self) -> u64 {
+        self.faults.spoilt.load(Ordering::SeqCst)
+    }
+
+    /// Connections that stand and have lost a reply.
+    pub fn silent(&self) -> u64 {
+        self.faults.silent.load(Ordering::SeqCst)
     }
 
     /// Whether the late reply has been on its way.
@@ -129,40 +184,114 @@ async fn connect(client: TcpStream, port: u16, faults: Arc<Faults>) {
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
     let mut cut = faults.cut.subscribe();
+    let lost = AtomicBool::new(false);
     tokio::select! {
-        () = copy(from_client, to_server, |_| Duration::ZERO) => {}
-        () = copy(from_server, to_client, |len| faults.next_delay(len)) => {}
+        () = copy(from_client, to_server, |_| (Duration::ZERO, Fate::Whole)) => {}
+        () = copy(from_server, to_client, |piece| {
+            let (delay, fate) = faults.befall(piece);
+            if fate == Fate::Lost && !lost.swap(true, Ordering::SeqCst) {
+                faults.silent.fetch_add(1, Ordering::SeqCst);
+            }
+            (delay, fate)
+        }) => {}
         _ = cut.changed() => {}
+    }
+    if lost.load(Ordering::SeqCst) {
+        faults.silent.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
+/// How a piece goes on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Whole,
+    /// Nothing comes after it.
+    Last,
+    /// Neither it nor anything after it arrives.
+    Lost,
+}
+
 impl Faults {
+    /// When a reply arrives, as what, and whether another one does.
+    fn befall(&self, piece: &mut Vec<u8>) -> (Duration, Fate) {
+        (self.next_delay(piece.len()), self.spoil(piece))
+    }
+
     fn next_delay(&self, len: usize) -> Duration {
         const CLOCK: usize = 100;
         let once = match len > CLOCK {
             true => self.delay_once.swap(0, Ordering::SeqCst),
             false => 0,
         };
-        Duration::from_millis(once.max(self.delay.load(Ordering::SeqCst)))
+        let jitter = match self.jitter.load(Ordering::SeqCst) {
+            0 => 0,
+            most => mixed(self.replies.fetch_add(1, Ordering::SeqCst)) % most,
+        };
+        Duration::from_millis(once.max(self.delay.load(Ordering::SeqCst)) + jitter)
+    }
+
+    fn spoil(&self, piece: &mut Vec<u8>) -> Fate {
+        let mut wanted = self.spoil.lock().expect("no panic");
+        let Some(spoil) = *wanted else {
+            return Fate::Whole;
+        };
+        let nth = self.replies.fetch_add(1, Ordering::SeqCst) + 1;
+        match spoil.every {
+            _ if piece.len() <= spoil.longer_than => return Fate::Whole,
+            0 => *wanted = None,
+            every if nth.is_multiple_of(every) => {}
+            _ => return Fate::Whole,
+        }
+        let (len, which) = (piece.len(), self.spoilt.fetch_add(1, Ordering::SeqCst));
+        match spoil.how {
+            How::Cut => {
+                piece.truncate(len / 2);
+                Fate::Last
+            }
+            How::Garble => {
+                let from = len / 2;
+                let some = piece[from..].iter_mut().take(12).enumerate();
+                some.for_each(|(i, byte)| *byte = mixed(which * 12 + i as u64).to_be_bytes()[0]);
+                Fate::Whole
+            }
+            How::Flip => {
+                piece[len.saturating_sub(80)] ^= 1 << (which % 8);
+                Fate::Whole
+            }
+            How::Lose => Fate::Lost,
+        }
     }
 }
 
+/// Looks random.
+fn mixed(n: u64) -> u64 {
+    (n + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 8
+}
+
 /// Each piece late by itself: a later one does not wait for the delay of those before it.
-async fn copy(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, delay: impl Fn(usize) -> Duration) {
-    let (send, mut pieces) = mpsc::unbounded_channel::<(Instant, Vec<u8>)>();
+async fn copy(
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    befall: impl Fn(&mut Vec<u8>) -> (Duration, Fate),
+) {
+    let (send, mut pieces) = mpsc::unbounded_channel::<(Instant, Vec<u8>, Fate)>();
     let read = async {
         let mut buffer = vec![0; 64 << 10];
         while let Ok(len @ 1..) = from.read(&mut buffer).await {
-            let due = Instant::now() + delay(len);
-            if send.send((due, buffer[..len].to_vec())).is_err() {
+            let mut piece = buffer[..len].to_vec();
+            let (delay, fate) = befall(&mut piece);
+            if send.send((Instant::now() + delay, piece, fate)).is_err() {
                 return;
             }
         }
     };
     let write = async {
-        while let Some((due, piece)) = pieces.recv().await {
+        while let Some((due, piece, fate)) = pieces.recv().await {
             tokio::time::sleep_until(due).await;
-            if to.write_all(&piece).await.is_err() {
+            if fate == Fate::Lost {
+                std::future::pending::<()>().await;
+            }
+            if to.write_all(&piece).await.is_err() || fate == Fate::Last {
                 return;
             }
         }

@@ -3,6 +3,7 @@
 use neuralblitz_cache::{CacheConfig, CacheConfigBuilder};
 use redis::aio::MultiplexedConnection;
 use std::net::TcpListener;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 use tempfile::TempDir;
@@ -13,6 +14,7 @@ pub struct Redis {
     dir: TempDir,
     program: String,
     args: Vec<String>,
+    environment: Vec<(String, PathBuf)>,
 }
 
 impl Redis {
@@ -26,19 +28,32 @@ impl Redis {
         Self::start_as(&program(), args).await
     }
 
+    /// The same, with variables in its environment.
+    pub async fn start_in(environment: &[(&str, PathBuf)]) -> Self {
+        Self::start_how(&program(), &[], environment).await
+    }
+
     /// The same, with another program that takes the same settings.
     pub async fn start_as(program: &str, args: &[&str]) -> Self {
+        Self::start_how(program, args, &[]).await
+    }
+
+    async fn start_how(program: &str, args: &[&str], environment: &[(&str, PathBuf)]) -> Self {
         let dir = tempfile::tempdir().expect("a folder");
         let args: Vec<String> = args.iter().map(ToString::to_string).collect();
+        let environment = environment.iter();
+        let environment = environment.map(|(name, value)| ((*name).to_owned(), value.clone()));
+        let environment: Vec<_> = environment.collect();
         // A port can be taken between being found and being used: the next one is tried.
         for _ in 0..20 {
             let port = free_port();
             let mut redis = Self {
                 port,
-                server: spawn(program, port, &dir, &args),
+                server: spawn(program, port, &dir, (&args, &environment)),
                 dir: tempfile::tempdir().expect("a folder"),
                 program: program.to_owned(),
                 args: args.clone(),
+                environment: environment.clone(),
             };
             if redis.answers().await {
                 redis.dir = dir;
@@ -51,8 +66,24 @@ impl Redis {
     /// Starts the killed server again, empty, on its old port.
     pub async fn restart(&mut self) {
         self.kill();
-        self.server = spawn(&self.program, self.port, &self.dir, &self.args);
+        let how = (&self.args[..], &self.environment[..]);
+        self.server = spawn(&self.program, self.port, &self.dir, how);
         assert!(self.answers().await, "the server is back");
+    }
+
+    /// The same with further settings, on the data it saved; does not wait until it is loaded.
+    pub async fn restart_with(&mut self, args: &[&str]) {
+        self.args.extend(args.iter().map(ToString::to_string));
+        self.restart().await;
+    }
+
+    /// A folder beside the server's data.
+    pub fn make_folder(&self, name: &str) {
+        std::fs::create_dir(self.dir.path().join(name)).expect("a folder");
+    }
+
+    pub fn remove_folder(&self, name: &str) {
+        std::fs::remove_dir(self.dir.path().join(name)).expect("an empty folder");
     }
 
     pub fn kill(&mut self) {
@@ -154,11 +185,14 @@ pub fn program() -> String {
     std::env::var("REDIS_SERVER").unwrap_or_else(|_| "redis-server".into())
 }
 
-fn spawn(program: &str, port: u16, dir: &TempDir, args: &[String]) -> Child {
+type How<'a> = (&'a [String], &'a [(String, PathBuf)]);
+
+fn spawn(program: &str, port: u16, dir: &TempDir, (args, environment): How<'_>) -> Child {
     Command::new(program)
         .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
         .args(["--save", "", "--appendonly", "no", "--daemonize", "no"])
         .args(args)
+        .envs(environment.iter().map(|(name, value)| (name, value)))
         .current_dir(dir.path())
         .stdout(Stdio::null())
         .stderr(Stdio::null())

@@ -2,18 +2,26 @@
 
 use super::tls;
 use crate::error::Fault;
-use ::redis::{ErrorKind, RedisError, ServerErrorKind, Value};
+use ::redis::{ErrorKind, RedisError, ServerError, ServerErrorKind, Value};
 
 /// Replies in the order of commands, refusals of single ones among them.
 pub(super) type Replies = Result<Vec<Value>, Fault>;
 
-/// A server that is not ready says so in place of every reply.
+/// A server that is not ready, or a right that is missing, stands for every reply.
 pub(super) fn replies(values: Vec<Value>) -> Replies {
     let refusal = values.iter().find_map(|value| match value {
-        Value::ServerError(error) => by_code(error.code()),
+        Value::ServerError(error) => by_code(error.code()).or_else(|| in_script(error)),
         _ => None,
     });
     refusal.map_or(Ok(values), Err)
+}
+
+/// A command that a script may not run has no code of its own.
+fn in_script(error: &ServerError) -> Option<Fault> {
+    let details = error.details()?;
+    details
+        .starts_with("The user executing the script can't")
+        .then_some(Fault::Forbidden)
 }
 
 /// A slot that is elsewhere, on its way or with nobody, is there again later.
@@ -23,6 +31,8 @@ fn by_code(code: &str) -> Option<Fault> {
             Some(Fault::Unready)
         }
         "NOAUTH" | "WRONGPASS" => Some(Fault::Denied),
+        "NOPERM" => Some(Fault::Forbidden),
+        "OOM" | "MISCONF" | "READONLY" => Some(Fault::ReadOnly),
         _ => None,
     }
 }
@@ -51,7 +61,12 @@ pub(super) fn fault(error: &RedisError) -> Fault {
 /// does one master of a cluster that is away.
 pub(super) fn is_failure(fault: Fault) -> bool {
     match fault {
-        Fault::Refused | Fault::Foreign | Fault::LeftAlone | Fault::Partial => false,
+        Fault::Forbidden
+        | Fault::ReadOnly
+        | Fault::Refused
+        | Fault::Foreign
+        | Fault::LeftAlone
+        | Fault::Partial => false,
         Fault::Disconnected
         | Fault::Timeout
         | Fault::Broken

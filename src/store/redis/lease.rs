@@ -9,6 +9,7 @@ use super::{Remote, Shared};
 use crate::clock::millis;
 use crate::entry::HEADER_LEN;
 use crate::error::Fault;
+use crate::observe::Operation;
 use crate::sync::lock;
 use ::redis::{Pipeline, Value};
 use bytes::Bytes;
@@ -234,6 +235,7 @@ impl Lease {
             Some(Value::Nil) => false,
             _ => return Err(Fault::Refused),
         };
+        self.shared.observer.done(Operation::Lease);
         let left = match replies.next() {
             Some(Value::Int(left)) => u64::try_from(left).unwrap_or(0),
             _ => 0,

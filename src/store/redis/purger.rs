@@ -260,6 +260,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
         match shared.purge(&order, past).await {
             Ok((before, stamp)) => {
                 back_off.reset();
+                shared.observer.done(Operation::Purge);
                 // Before it is no longer pending: in between nothing would tell of it.
                 shared.purges.learn(&order, stamp);
                 if let Some(waited) = purger.done() {

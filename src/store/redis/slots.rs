@@ -181,6 +181,9 @@ impl Slots {
         let old = self.state.send_replace(new);
         match new {
             State::Up if old != State::Up => tracing::info!("redis is connected"),
+            State::Down(Fault::Denied) if old != new => tracing::error!(
+                "redis does not accept the login: `REDIS.password`, or `REDIS.username`, is wrong or not set"
+            ),
             State::Down(fault) if !matches!(old, State::Down(_)) => {
                 tracing::warn!(%fault, "redis cannot be reached");
             }

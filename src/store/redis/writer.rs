@@ -3,12 +3,14 @@
 
 use super::Shared;
 use super::lease::{Lease, Release};
+use crate::clock::Timestamp;
 use crate::entry::Entry;
 use crate::error::Fault;
 use crate::observe::{Event, Observer, Operation};
 use crate::sync::lock;
 use std::collections::VecDeque;
 use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
@@ -16,6 +18,9 @@ use tokio::task::JoinSet;
 
 /// Writes on their way at once.
 const AT_ONCE: usize = 8;
+
+/// For how long nothing is sent after the server said that it takes no writes.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// One envelope to be stored.
 pub(crate) struct Write {
@@ -46,6 +51,7 @@ pub(super) struct Writer {
     arrived: Notify,
     /// Entries queued or on their way.
     open: watch::Sender<usize>,
+    paused_until: AtomicU64,
     entries: usize,
     bytes: usize,
 }
@@ -62,6 +68,7 @@ impl Writer {
             queue: Mutex::default(),
             arrived: Notify::new(),
             open: watch::Sender::new(0),
+            paused_until: AtomicU64::new(0),
             entries: entries.get(),
             bytes,
         }
@@ -95,6 +102,16 @@ impl Writer {
         }
         self.arrived.notify_one();
         Ok(())
+    }
+
+    /// The server takes no writes: what is queued until then is dropped, and the next one after
+    /// it finds out whether it still takes none.
+    fn pause(&self, until: Timestamp) {
+        self.paused_until.store(until.0, Ordering::Relaxed);
+    }
+
+    fn is_paused(&self, now: Timestamp) -> bool {
+        now.0 < self.paused_until.load(Ordering::Relaxed)
     }
 
     /// Writes queued or on their way.
@@ -156,15 +173,31 @@ pub(super) async fn run(shared: Arc<Shared>) {
 async fn work(open: Open) {
     let shared = &open.shared;
     match &open.job {
-        Job::Write(write) => match shared.store(write).await {
-            Ok(()) => shared.observer.count(Event::Stored),
-            Err(Fault::LeftAlone) => shared.observer.count(Event::WriteDropped),
-            Err(fault) => shared.observer.fault(Operation::Store, fault),
-        },
+        Job::Write(write) => store(shared, write).await,
         Job::Release(release) => {
             if let Err(fault) = shared.release(release).await {
                 shared.observer.fault(Operation::Lease, fault);
             }
+        }
+    }
+}
+
+async fn store(shared: &Shared, write: &Write) {
+    let (writer, observer) = (&shared.writer, &shared.observer);
+    if writer.is_paused(shared.clock.now()) {
+        return observer.count(Event::WriteDropped);
+    }
+    match shared.store(write).await {
+        Ok(()) => {
+            observer.count(Event::Stored);
+            observer.done(Operation::Store);
+        }
+        Err(Fault::LeftAlone) => observer.count(Event::WriteDropped),
+        Err(fault) => {
+            if fault == Fault::ReadOnly {
+                writer.pause(shared.clock.now().after(PAUSE));
+            }
+            observer.fault(Operation::Store, fault);
         }
     }
 }
