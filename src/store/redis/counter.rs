@@ -62,7 +62,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
 
 async fn count(shared: &Shared) -> Result<Count, Fault> {
     let (mut keys, mut bytes) = (0, 0);
-    for master in shared.slots.connection().await?.masters().await? {
+    for master in shared.slots.connection().await?.handle.masters().await? {
         let (of_this, their_bytes) = count_one(shared, &master).await?;
         keys += of_this;
         bytes += their_bytes;

@@ -50,7 +50,7 @@ impl Remote {
     pub(crate) async fn page(&self, query: &PageQuery) -> Result<Page, Fault> {
         let shared = &*self.shared;
         let (mut keys, mut next) = (Vec::new(), query.cursor);
-        let masters = shared.slots.connection().await?.masters().await?;
+        let masters = shared.slots.connection().await?.handle.masters().await?;
         for _ in 0..STEPS {
             let Some(master) = masters.get(next.master) else {
                 return Ok(Page { keys, next: None });

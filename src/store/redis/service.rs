@@ -54,12 +54,17 @@ impl Service<Request> for RedisService {
             observer,
         } = self.clone();
         Box::pin(async move {
+            let mut used = None;
             let operation = async {
-                let mut connection = slots.connection().await?;
-                connection.send(&request.pipe, &request.at).await
+                let held = used.insert(slots.connection().await?);
+                held.handle.clone().send(&request.pipe, &request.at).await
             };
             let ended = tokio::time::timeout(timeout, operation).await;
             let ended = ended.unwrap_or(Err(Fault::Timeout));
+            if let (Err(Fault::Timeout), Some(silent)) = (&ended, used) {
+                // The server may be well, and the way to it open: nothing else would tell.
+                slots.give_up_one(&silent);
+            }
             // Before the breaker sees it: it may be the reason of what the breaker does.
             ended.inspect_err(|fault| observer.failed(*fault))
         })

@@ -5,10 +5,10 @@
 //! several keep a large reply from holding up the small ones behind it.
 
 use super::fault::fault;
-use super::handle::{At, Handle};
+use super::handle::At;
 use super::header;
 use super::link::Link;
-use super::manager::{Connection, Manager};
+use super::manager::Manager;
 use crate::config::RedisConfig;
 use crate::error::Fault;
 use crate::sync::lock;
@@ -26,7 +26,8 @@ const MAX_SLOTS: u32 = 4;
 /// How long the pool is waited for; the breaker and the keeper's back-off stand in front.
 const POOL_WAIT: Duration = Duration::from_millis(250);
 
-type Held = PooledConnection<'static, Manager>;
+/// A connection of the pool.
+pub(super) type Held = PooledConnection<'static, Manager>;
 
 pub(super) struct Slots {
     held: Box<[ArcSwapOption<Held>]>,
@@ -117,11 +118,17 @@ impl Slots {
         self.state.send_replace(State::Connecting);
     }
 
-    /// A handle of the next connection that stands. Waits only while it is not known whether
-    /// there is a server.
-    pub(super) async fn connection(&self) -> Result<Handle, Fault> {
-        if let Some(handle) = self.pick() {
-            return Ok(handle);
+    /// Has one connection replaced, over which an answer did not come in time.
+    pub(super) fn give_up_one(&self, held: &Held) {
+        held.give_up();
+        self.woken.notify_one();
+    }
+
+    /// The next connection that stands. Waits only while it is not known whether there is a
+    /// server.
+    pub(super) async fn connection(&self) -> Result<Arc<Held>, Fault> {
+        if let Some(held) = self.pick() {
+            return Ok(held);
         }
         let mut state = self.state.subscribe();
         let known = state.wait_for(|state| *state != State::Connecting).await;
@@ -132,12 +139,11 @@ impl Slots {
         }
     }
 
-    fn pick(&self) -> Option<Handle> {
+    fn pick(&self) -> Option<Arc<Held>> {
         let start = self.next.fetch_add(1, Ordering::Relaxed);
         (0..self.held.len()).find_map(|i| {
-            let held = self.held[(start + i) % self.held.len()].load();
-            let connection: &Connection = held.as_ref()?;
-            (!connection.is_broken()).then(|| connection.handle.clone())
+            let held = self.held[(start + i) % self.held.len()].load_full()?;
+            (!held.is_broken()).then_some(held)
         })
     }
 

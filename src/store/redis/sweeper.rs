@@ -44,7 +44,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
 
 /// Goes through all there is: each master knows its own keys only.
 async fn sweep(shared: &Shared) -> Result<(), Fault> {
-    for master in shared.slots.connection().await?.masters().await? {
+    for master in shared.slots.connection().await?.handle.masters().await? {
         sweep_one(shared, &master).await?;
     }
     Ok(())
