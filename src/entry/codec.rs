@@ -106,6 +106,13 @@ pub(crate) fn decode(wire: Bytes) -> Option<Entry> {
     })
 }
 
+/// The stamp of what says that it is an envelope of this layout, and may be damaged.
+pub(crate) fn claimed_stamp(wire: &[u8]) -> Option<Stamp> {
+    let ours = wire.starts_with(&MAGIC) && wire.get(4) == Some(&VERSION);
+    let stamp = wire.get(8..16).filter(|_| ours)?;
+    Some(Stamp(u64::from_be_bytes(stamp.try_into().ok()?)))
+}
+
 /// The beginning of an envelope: its key, variant, label and scopes.
 pub(super) struct Begun {
     pub(super) kind: Kind,

@@ -1,10 +1,11 @@
 //! One lookup in Redis: a copy confirmed where the local tier has one, else the whole entry.
 
 use super::{Get, Lookup, Moment, Read, Remote, Store, Tier, Tiers};
-use crate::entry::{Entry, Kind, decode};
+use crate::entry::{Entry, Kind, claimed_stamp, decode};
 use crate::error::Fault;
 use crate::key::{Names, RequestKey, variant_bytes};
 use crate::observe::Operation;
+use crate::stamp::Stamp;
 use bytes::Bytes;
 use http::HeaderMap;
 use std::sync::Arc;
@@ -122,11 +123,22 @@ impl Asked<'_> {
     async fn read(&self, variants: &[Vec<u8>]) -> Result<(Vec<Entry>, Read), Fault> {
         let gets: Vec<Get> = variants.iter().map(|variant| self.whole(variant)).collect();
         let mut read = self.remote.read(&gets).await?;
-        let values = read.values.drain(..).zip(variants);
-        let entries = values
-            .filter_map(|(wire, variant)| self.decode(wire?, variant))
-            .collect();
+        let mut entries = Vec::new();
+        for (wire, variant) in read.values.drain(..).zip(variants) {
+            match wire.map(|wire| self.decode(wire, variant)) {
+                Some(Ok(entry)) => entries.push(entry),
+                Some(Err(Some(stamp))) if !self.dry => self.clear(variant, stamp).await?,
+                Some(Err(_)) | None => {}
+            }
+        }
         Ok((entries, read))
+    }
+
+    /// Takes a damaged envelope away: its stamp may be one that no later entry reaches, and would
+    /// keep its place until it expires.
+    async fn clear(&self, variant: &[u8], stamp: Stamp) -> Result<(), Fault> {
+        let (Get::Whole(name) | Get::Header(name)) = self.whole(variant);
+        self.remote.unlink(&name, stamp).await
     }
 
     fn whole(&self, variant: &[u8]) -> Get {
@@ -136,11 +148,13 @@ impl Asked<'_> {
         })
     }
 
-    /// An envelope of this very key and variant; whatever else stands there is a miss.
-    fn decode(&self, wire: Bytes, variant: &[u8]) -> Option<Entry> {
+    /// An envelope of this very key and variant; whatever else stands there is a miss. One of
+    /// ours that is damaged is told by the stamp it claims.
+    fn decode(&self, wire: Bytes, variant: &[u8]) -> Result<Entry, Option<Stamp>> {
+        let entry = decode(wire.clone()).ok_or_else(|| claimed_stamp(&wire));
         let ours = |entry: &Entry| self.key.matches(&entry.key) && *entry.variant == *variant;
-        let entry = decode(wire).filter(ours);
-        if entry.is_none() && !self.dry {
+        let entry = entry.and_then(|entry| ours(&entry).then_some(entry).ok_or(None));
+        if entry.is_err() && !self.dry {
             self.store.observer.fault(Operation::Decode, Fault::Foreign);
         }
         entry

@@ -220,6 +220,10 @@ impl Remote {
         match *self {}
     }
 
+    pub(crate) async fn unlink(&self, _: &str, _: Stamp) -> Result<(), Fault> {
+        match *self {}
+    }
+
     pub(crate) async fn delete(&self, _: &str) -> Result<(), Fault> {
         match *self {}
     }

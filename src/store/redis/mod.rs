@@ -356,6 +356,13 @@ impl Remote {
         self.shared.store(write).await
     }
 
+    /// Removes an entry, if it still bears this stamp.
+    pub(crate) async fn unlink(&self, name: &str, stamp: Stamp) -> Result<(), Fault> {
+        let shared = &self.shared;
+        let call = shared.scripts.unlink(name.as_bytes(), stamp.0);
+        call.run(&shared.client).await.map(drop)
+    }
+
     /// Removes a key.
     pub(crate) async fn delete(&self, name: &str) -> Result<(), Fault> {
         let mut pipe = Pipeline::with_capacity(1);
