@@ -125,7 +125,7 @@ impl Asked<'_> {
         let mut read = self.remote.read(&gets).await?;
         let mut entries = Vec::new();
         for (wire, variant) in read.values.drain(..).zip(variants) {
-            match wire.map(|wire| self.decode(wire, variant)) {
+            match wire.map(|wire| self.decode(&wire, variant)) {
                 Some(Ok(entry)) => entries.push(entry),
                 Some(Err(Some(stamp))) if !self.dry => self.clear(variant, stamp).await?,
                 Some(Err(_)) | None => {}
@@ -150,8 +150,8 @@ impl Asked<'_> {
 
     /// An envelope of this very key and variant; whatever else stands there is a miss. One of
     /// ours that is damaged is told by the stamp it claims.
-    fn decode(&self, wire: Bytes, variant: &[u8]) -> Result<Entry, Option<Stamp>> {
-        let entry = decode(wire.clone()).ok_or_else(|| claimed_stamp(&wire));
+    fn decode(&self, wire: &Bytes, variant: &[u8]) -> Result<Entry, Option<Stamp>> {
+        let entry = decode(wire.clone()).ok_or_else(|| claimed_stamp(wire));
         let ours = |entry: &Entry| self.key.matches(&entry.key) && *entry.variant == *variant;
         let entry = entry.and_then(|entry| ours(&entry).then_some(entry).ok_or(None));
         if entry.is_err() && !self.dry {

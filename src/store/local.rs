@@ -22,11 +22,16 @@ pub(crate) struct Local {
     hasher: RandomState,
 }
 
+/// The part of a shard that entries pass through which nobody asks for again. What does not fit
+/// in it pushes hot ones out.
+const NEWCOMERS: f64 = 0.15;
+
 impl Local {
     pub(crate) fn new(bytes: usize, largest: usize, observer: Arc<Observer>) -> Self {
         let options = OptionsBuilder::new()
             .estimated_items_capacity((bytes / 4096).clamp(64, 1 << 20))
             .weight_capacity(bytes as u64)
+            .hot_allocation(1.0 - NEWCOMERS)
             .shards(shards(bytes, largest))
             .build();
         let options = options.unwrap_or_else(|_| unreachable!("capacity and items are given"));
@@ -163,10 +168,11 @@ impl Local {
 }
 
 /// A shard holds its part of the bytes and no more: few enough that the largest entry fits
-/// in one with room to spare.
+/// among the newcomers of one.
 fn shards(bytes: usize, largest: usize) -> usize {
+    const LARGEST: usize = 8;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let fitting = (bytes / (largest.max(1) * 4)).max(1);
+    let fitting = (bytes / (largest.max(1) * LARGEST)).max(1);
     let wanted = (cores * 4).next_power_of_two();
     wanted.min(1 << fitting.ilog2())
 }
