@@ -3,7 +3,7 @@
 use crate::clock::Clock;
 use crate::config::CacheConfig;
 use crate::flight::Flights;
-use crate::http::{CacheLayer, Marks, Refreshes, Shown};
+use crate::http::{CacheLayer, Marks, Pending, Refreshes, Shown};
 use crate::key::{KeyRules, UriRules};
 use crate::observe::Observer;
 use crate::purge::Events;
@@ -47,6 +47,8 @@ pub(crate) struct Inner {
     pub(crate) clock: Clock,
     pub(crate) store: Store,
     pub(crate) flights: Arc<Flights<Shown>>,
+    /// Bodies on their way into the cache.
+    pub(crate) pending: Arc<Pending>,
     pub(crate) refreshes: Refreshes,
     pub(crate) events: Events,
     /// Keys whose answers could not be stored.
@@ -67,11 +69,12 @@ impl Cache {
         let inner = Arc::new(Inner {
             clock,
             store: Store::new(&config, clock, observer.clone()),
-            flights: Flights::new(),
+            flights: Flights::new(config.limits.fetches.get()),
+            pending: Pending::new(config.limits.pending_bytes),
             refreshes: Refreshes::default(),
             events: Events::default(),
-            marks: Marks::new(config.hit_for_miss),
-            public: Marks::new(PUBLIC_FOR),
+            marks: Marks::new(config.hit_for_miss, config.limits.marks),
+            public: Marks::new(PUBLIC_FOR, config.limits.marks),
             observer,
             uri_rules: Mutex::default(),
             config,

@@ -19,6 +19,8 @@ const HAND_OVERS: u8 = 1;
 /// All fetches under way.
 pub(crate) struct Flights<V> {
     shards: [Mutex<Shard<V>>; SHARDS],
+    /// In one shard.
+    most: usize,
 }
 
 type Shard<V> = HashMap<u64, Arc<Flight<V>>>;
@@ -53,7 +55,7 @@ enum Phase<V> {
 pub(crate) enum Joined<V> {
     Lead(Lead<V>),
     Follow(Follow<V>),
-    /// Another key holds the place.
+    /// Another key holds the place, or there are too many already.
     Alone,
 }
 
@@ -69,8 +71,10 @@ pub(crate) enum Outcome<V> {
 }
 
 impl<V: Clone> Flights<V> {
-    pub(crate) fn new() -> Arc<Self> {
+    /// At most so many at once, about; past it everybody goes alone.
+    pub(crate) fn new(most: usize) -> Arc<Self> {
         Arc::new(Self {
+            most: most.div_ceil(SHARDS),
             shards: std::array::from_fn(|_| Mutex::new(HashMap::new())),
         })
     }
@@ -78,7 +82,9 @@ impl<V: Clone> Flights<V> {
     /// Leads the fetch of `key`, or follows the one under way.
     pub(crate) fn join(self: &Arc<Self>, hash: u64, key: &[u8]) -> Joined<V> {
         let mut shard = lock(self.shard(hash));
+        let full = shard.len() >= self.most;
         match shard.entry(hash) {
+            Slot::Vacant(_) if full => Joined::Alone,
             Slot::Vacant(slot) => {
                 let flight = slot.insert(Flight::start(hash, key)).clone();
                 Joined::Lead(Lead::new(self, flight))

@@ -91,6 +91,8 @@ pub struct Stats {
     pub patterns: usize,
     /// Runs of handlers that may be shared, right now.
     pub fetches_under_way: usize,
+    /// Bytes of bodies that are being copied to be stored, right now.
+    pub pending_bytes: usize,
     /// Stale entries that are being fetched anew in the background, right now.
     pub refreshes_under_way: usize,
     /// Answers from the local tier, without Redis.
@@ -164,6 +166,7 @@ impl Stats {
             queued_purges: remote.map_or(0, Remote::queued_purges),
             patterns: inner.store.patterns(),
             fetches_under_way: inner.flights.len(),
+            pending_bytes: inner.pending.bytes(),
             refreshes_under_way: inner.refreshes.len(),
             local_hits: answers.of(Answered::LocalHit),
             redis_hits: answers.of(Answered::RedisHit),

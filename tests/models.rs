@@ -71,7 +71,7 @@ async fn call(flights: Arc<Flights<usize>>, leads: Leads, turns: Arc<AtomicUsize
 }
 
 fn run(leads: Leads, callers: usize) -> (Vec<Got>, usize, usize) {
-    let flights = Flights::new();
+    let flights = Flights::new(usize::MAX);
     let turns = Arc::new(AtomicUsize::new(0));
     let tasks: Vec<_> = (0..callers)
         .map(|_| spawn(call(flights.clone(), leads, turns.clone())))
@@ -135,7 +135,7 @@ fn a_failure_is_told_to_all_who_wait_and_ends_the_flight() {
 #[test]
 fn a_follower_that_leaves_takes_nobody_with_it() {
     check(|| {
-        let flights: Arc<Flights<usize>> = Flights::new();
+        let flights: Arc<Flights<usize>> = Flights::new(usize::MAX);
         let Joined::Lead(lead) = flights.join(7, b"key") else {
             panic!("the first leads");
         };
@@ -163,7 +163,7 @@ fn a_follower_that_leaves_takes_nobody_with_it() {
 #[test]
 fn a_vacant_flight_that_all_leave_is_taken_off_the_table() {
     check(|| {
-        let flights: Arc<Flights<usize>> = Flights::new();
+        let flights: Arc<Flights<usize>> = Flights::new(usize::MAX);
         let Joined::Lead(lead) = flights.join(7, b"key") else {
             panic!("the first leads");
         };
@@ -182,7 +182,7 @@ fn a_vacant_flight_that_all_leave_is_taken_off_the_table() {
 #[test]
 fn a_second_failure_sets_all_free() {
     check(|| {
-        let flights: Arc<Flights<usize>> = Flights::new();
+        let flights: Arc<Flights<usize>> = Flights::new(usize::MAX);
         let Joined::Lead(first) = flights.join(7, b"key") else {
             panic!("the first leads");
         };
@@ -211,7 +211,7 @@ fn a_second_failure_sets_all_free() {
 #[test]
 fn another_key_under_the_same_hash_goes_alone() {
     check(|| {
-        let flights: Arc<Flights<usize>> = Flights::new();
+        let flights: Arc<Flights<usize>> = Flights::new(usize::MAX);
         let Joined::Lead(_lead) = flights.join(7, b"key") else {
             panic!("the first leads");
         };
@@ -222,7 +222,7 @@ fn another_key_under_the_same_hash_goes_alone() {
 #[test]
 fn a_disowned_flight_gives_its_place_to_one_new_leader() {
     check(|| {
-        let flights: Arc<Flights<usize>> = Flights::new();
+        let flights: Arc<Flights<usize>> = Flights::new(usize::MAX);
         let Joined::Lead(old) = flights.join(7, b"key") else {
             panic!("the first leads");
         };

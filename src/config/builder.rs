@@ -1,8 +1,8 @@
 //! [`CacheConfigBuilder`].
 
 use super::{
-    API_RESPONSE, CacheConfig, CircuitBreaker, Classes, EventRule, EventRules, RedisConfig, Route,
-    Routes,
+    API_RESPONSE, CacheConfig, CircuitBreaker, Classes, EventRule, EventRules, Limits, RedisConfig,
+    Route, Routes,
 };
 use crate::error::{ConfigError, ConfigErrorKind};
 use crate::fences::Fences;
@@ -54,6 +54,7 @@ impl Default for CacheConfigBuilder {
                 lease: Duration::ZERO,
                 hit_for_miss: Duration::from_mins(1),
                 write_queue: NonZeroUsize::new(1024).unwrap_or(NonZeroUsize::MIN),
+                limits: Limits::default(),
                 stamp_cells: 65_536,
                 etag: true,
                 fences: Fences::default(),

@@ -6,6 +6,7 @@ mod classes;
 mod event_rules;
 #[cfg(feature = "yaml")]
 pub(crate) mod file;
+mod limits;
 mod reach;
 mod redis;
 mod redis_url;
@@ -22,6 +23,7 @@ pub use builder::CacheConfigBuilder;
 pub(crate) use classes::{Classes, Stale};
 pub use event_rules::EventRule;
 pub(crate) use event_rules::{EventRules, Target, Templated};
+pub(crate) use limits::Limits;
 #[cfg_attr(
     not(feature = "redis"),
     allow(unused_imports, reason = "for Redis alone")
@@ -80,6 +82,7 @@ pub struct CacheConfig {
     pub(crate) lease: Duration,
     pub(crate) hit_for_miss: Duration,
     pub(crate) write_queue: NonZeroUsize,
+    pub(crate) limits: Limits,
     pub(crate) stamp_cells: usize,
     pub(crate) etag: bool,
     pub(crate) fences: Fences,

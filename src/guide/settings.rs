@@ -80,6 +80,10 @@
 //! | `lease` | 0 | for how long one instance may fetch for all; 0: each fetches for itself |
 //! | `hit_for_miss` | 60 | for how long nobody waits after an answer that could not be stored |
 //! | `write_queue` | 1024 | entries waiting for Redis |
+//! | `shared_fetches` | 10000 | runs of handlers that may be shared at once |
+//! | `pending_bytes` | 64 MiB | bodies that are being copied to be stored |
+//! | `hit_for_miss_keys` | 10000 | keys remembered for how they were answered |
+//! | `purge_queue` | 4096 | scopes waiting to be purged in Redis |
 //! | `stamp_cells` | 65536 | cells of the record of purges: 64 to 1048576 |
 //! | `sweep_interval` | 60 | how often the memory of purged entries in Redis is given back; null: as they expire |
 //! | `etag` | true | make a strong `ETag` where there is none |

@@ -188,6 +188,7 @@ impl Fetch<'_> {
             },
             stamped: stamp.is_some(),
             taint: self.taint.clone(),
+            share: self.cache().pending.share(),
             outage: self.cache().store.remote.is_some()
                 && self.turn.moment.is_alone()
                 && config.fences.stands(Fence::Outage),

@@ -120,8 +120,12 @@ where
             || self.expected.is_some_and(|expected| self.copied > expected)
         {
             self.give_up();
-        } else {
+        } else if plan.share.take(data.len()) {
             plan.see(data);
+        } else {
+            // No fault of this key's: the next one may be stored, and is waited for.
+            self.plan = None;
+            self.relay.forget();
         }
     }
 

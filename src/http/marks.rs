@@ -4,10 +4,8 @@
 
 use crate::clock::Timestamp;
 use quick_cache::sync::Cache;
+use std::num::NonZeroUsize;
 use std::time::Duration;
-
-/// Keys remembered, the least used forgotten first.
-const MARKS: usize = 10_000;
 
 pub(crate) struct Marks {
     until: Cache<u64, Timestamp>,
@@ -15,9 +13,10 @@ pub(crate) struct Marks {
 }
 
 impl Marks {
-    pub(crate) fn new(time: Duration) -> Self {
+    /// Of so many keys, the least used forgotten first.
+    pub(crate) fn new(time: Duration, keys: NonZeroUsize) -> Self {
         Self {
-            until: Cache::new(MARKS),
+            until: Cache::new(keys.get()),
             time,
         }
     }

@@ -20,6 +20,7 @@ mod origin;
 #[path = "origin_off.rs"]
 mod origin;
 mod part;
+mod pending;
 mod plan;
 mod posted;
 mod refresh;
@@ -38,6 +39,7 @@ pub use future::ResponseFuture;
 pub use layer::CacheLayer;
 pub(crate) use marks::Marks;
 pub use nested::CacheTtl;
+pub(crate) use pending::Pending;
 pub(crate) use refresh::Refreshes;
 pub use service::CacheService;
 pub use tags::{CacheTags, PurgeTags};

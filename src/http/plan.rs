@@ -6,6 +6,7 @@ use crate::clock::Timestamp;
 use crate::entry::{Draft, Entry, Kind, Meta, seal};
 use crate::flight::Landing;
 use crate::http::Shown;
+use crate::http::pending::Share;
 use crate::key::RequestKey;
 use crate::observe::Route;
 use crate::stamp::Scope;
@@ -42,6 +43,8 @@ pub(crate) struct Plan {
     pub(super) variant: Vec<u8>,
     /// Bytes of the largest body that is stored.
     pub(super) limit: u64,
+    /// What has been copied, of what all may.
+    pub(super) share: Share,
     /// Keeps the flight open until the entry is stored, or will not be.
     pub(super) landing: Option<Landing<Shown>>,
     /// Given back when the entry is in Redis, or will not be.

@@ -113,7 +113,8 @@ fn use_cache(builder: CacheConfigBuilder, section: CacheSection) -> Applied<Cach
     #[rustfmt::skip]
     let CacheSection {
         namespace, version, near_cache, coherence_bound, fallback_staleness, local_bytes,
-        max_body, soft_limit, coalesce_timeout, lease, hit_for_miss, write_queue, stamp_cells,
+        max_body, soft_limit, coalesce_timeout, lease, hit_for_miss, write_queue, shared_fetches,
+        pending_bytes, hit_for_miss_keys, purge_queue, stamp_cells,
         sweep_interval, etag, heuristics, validation, must_revalidate_shares, store_set_cookie,
         store_parts, post_answers_get, normalise_languages, normalise_lists, invalidate_on_write,
         strip_tags, cache_status_key, stale_while_revalidate, stale_if_error, targeted, client_directives,
@@ -132,6 +133,10 @@ fn use_cache(builder: CacheConfigBuilder, section: CacheSection) -> Applied<Cach
         .lease(lease.0)
         .hit_for_miss(hit_for_miss.0)
         .write_queue(write_queue)
+        .shared_fetches(shared_fetches)
+        .pending_bytes(pending_bytes.0)
+        .hit_for_miss_keys(hit_for_miss_keys)
+        .purge_queue(purge_queue)
         .stamp_cells(stamp_cells)
         .sweep_interval(sweep_interval.map(|interval| interval.0))
         .etag(etag)
@@ -153,13 +158,22 @@ fn use_cache(builder: CacheConfigBuilder, section: CacheSection) -> Applied<Cach
         .credentials(credentials.into())
         .key(key_rules(key)?);
     builder.config.admin_token = admin_token.map(|Secret(token)| token);
-    for (name, class) in classes {
-        builder = use_class(builder, &name, &class);
-    }
+    let classes = classes.iter();
+    let builder = classes.fold(builder, |builder, (name, class)| {
+        use_class(builder, name, class)
+    });
     let routes = routes.into_iter();
     let builder = routes.fold(builder, |builder, (pattern, rules)| {
         builder.route(route(pattern, rules))
     });
+    use_lists(builder, event_rules, warm)
+}
+
+fn use_lists(
+    builder: CacheConfigBuilder,
+    event_rules: Vec<EventSection>,
+    warm: Vec<WarmSection>,
+) -> Applied<CacheConfigBuilder> {
     let rules = event_rules.into_iter().map(event_rule);
     let builder = rules.fold(builder, CacheConfigBuilder::event_rule);
     let mut warm = warm.into_iter().enumerate();

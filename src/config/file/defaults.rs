@@ -4,7 +4,9 @@
 use super::sections::{CacheSection, CredentialsSection, Directives, KeySection, RedisSection};
 use super::values::{FieldName, Secret, Size};
 use crate::config::builder::Warmup;
-use crate::config::{API_RESPONSE, CacheConfig, CacheConfigBuilder, CircuitBreaker, RedisConfig};
+use crate::config::{
+    API_RESPONSE, CacheConfig, CacheConfigBuilder, CircuitBreaker, Limits, RedisConfig,
+};
 use crate::policy::normal::Normal;
 use crate::policy::rules::Rules;
 use crate::policy::{ClientDirectives, Credentials};
@@ -77,12 +79,14 @@ impl Default for CacheSection {
             soft_limit, fallback_staleness, coalesce_timeout, lease, hit_for_miss, write_queue,
             stamp_cells, etag, rules, targeted, normal, invalidate, strip_tags, status_key, near_cache,
             coherence_bound, sweep_interval, client_directives, key: _, credentials, routes: _,
-            event_rules: _, warm: _, admin_token,
+            event_rules: _, warm: _, admin_token, limits,
         } = CacheConfigBuilder::default().into_default();
         #[rustfmt::skip]
         let Rules {
             heuristic, store_for_validation, must_revalidate_shares, set_cookie, parts, posted,
         } = rules;
+        #[rustfmt::skip]
+        let Limits { fetches, pending_bytes, marks, purge_queue } = limits;
         let Normal { languages, lists } = normal;
         let stale = classes.stale(None);
         Self {
@@ -117,6 +121,10 @@ impl Default for CacheSection {
             namespace,
             version,
             write_queue,
+            shared_fetches: fetches,
+            pending_bytes: Size(pending_bytes),
+            hit_for_miss_keys: marks,
+            purge_queue,
             stamp_cells,
             etag,
             must_revalidate_shares,

@@ -126,6 +126,14 @@ sections! {
         pub(super) hit_for_miss: Secs<0>,
         /// Entries that may wait to be written to Redis.
         pub(super) write_queue: NonZeroUsize,
+        /// Runs of handlers that may be shared at once.
+        pub(super) shared_fetches: NonZeroUsize,
+        /// Bytes of all bodies that are being copied to be stored, or with a unit.
+        pub(super) pending_bytes: Size,
+        /// Keys that are remembered for how they were answered.
+        pub(super) hit_for_miss_keys: NonZeroUsize,
+        /// Scopes that may wait to be purged in Redis; with more, everything is purged.
+        pub(super) purge_queue: NonZeroUsize,
         /// Cells of the record of purges, 16 bytes each in Redis: 64 to 1048576.
         pub(super) stamp_cells: usize,
         /// How often, at most, the memory of purged entries in Redis is given back. null: never.

@@ -172,7 +172,8 @@ impl Remote {
         let stamps = parts.namespace.name("{c}:stamps");
         let link = Arc::new(Link::new(redis, &stamps)?);
         let slots = Arc::new(Slots::new(redis, link.clone(), &stamps, woken.clone()));
-        let purger = Arc::new(Purger::new(parts.observer.clone()));
+        let most = parts.config.limits.purge_queue;
+        let purger = Arc::new(Purger::new(most, parts.observer.clone()));
         let circuit = circuit(parts.config, (woken, purger.clone()), &parts.observer);
         let (timeout, config) = (redis.socket_timeout, parts.config);
         Some(Self {

@@ -8,15 +8,13 @@ use crate::error::Fault;
 use crate::observe::{Event, Observer, Operation};
 use crate::stamp::{Order, Scope, Stamp, Subject, Verdict};
 use crate::sync::lock;
+use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::{Notify, oneshot, watch};
 use tokio::time::Instant;
 
-/// More scopes than this, and everything is purged.
-const MAX_SCOPES: usize = 4096;
-
-/// The same of patterns.
+/// More patterns than this, and everything is purged.
 const MAX_PATTERNS: usize = 64;
 
 /// How long a caller waits to learn whether its purge is in force.
@@ -41,6 +39,8 @@ pub(crate) enum Applied {
 pub(super) struct Purger {
     observer: Arc<Observer>,
     queue: Mutex<Queue>,
+    /// More scopes than this, and everything is purged.
+    most: usize,
     arrived: Notify,
     open: watch::Sender<usize>,
 }
@@ -76,9 +76,10 @@ struct Taken {
 }
 
 impl Purger {
-    pub(super) fn new(observer: Arc<Observer>) -> Self {
+    pub(super) fn new(most: NonZeroUsize, observer: Arc<Observer>) -> Self {
         Self {
             observer,
+            most: most.get(),
             queue: Mutex::default(),
             arrived: Notify::new(),
             open: watch::Sender::default(),
@@ -96,7 +97,7 @@ impl Purger {
             let mut queue = lock(&self.queue);
             queue.past = queue.past.max(past);
             let waiting = queue.of(order.soft);
-            if waiting.add(order) {
+            if waiting.add(order, self.most) {
                 self.observer.count(Event::PurgeWidened);
             }
             waiting.since.get_or_insert_with(instant);
@@ -180,7 +181,7 @@ impl Purger {
         let under_way = std::mem::take(&mut queue.under_way);
         let since = queue.under_way_since.take();
         let waiting = queue.of(under_way.soft);
-        if waiting.add(&under_way) {
+        if waiting.add(&under_way, self.most) {
             self.observer.count(Event::PurgeWidened);
         }
         waiting.since = since.or(waiting.since);
@@ -214,7 +215,7 @@ impl Queue {
 
 impl Waiting {
     /// Whether everything took the place of too many.
-    fn add(&mut self, new: &Order) -> bool {
+    fn add(&mut self, new: &Order, most: usize) -> bool {
         self.orders += usize::from(!new.is_empty());
         let order = &mut self.order;
         order.soft = new.soft;
@@ -222,7 +223,7 @@ impl Waiting {
             order.scopes.len() + new.scopes.len(),
             order.patterns.len() + new.patterns.len(),
         );
-        if scopes > MAX_SCOPES || patterns > MAX_PATTERNS {
+        if scopes > most || patterns > MAX_PATTERNS {
             order.scopes = vec![Scope::Everything];
             order.patterns.clear();
             return true;
