@@ -1,8 +1,11 @@
 #!/usr/bin/env bash
 # Usage: scripts/test.sh [--long] [cargo test arguments...]
+#        scripts/test.sh --soak [MINUTES]
 #
 # Runs all tests against a real redis-server and a real prometheus, then the doc tests.
 # With cargo test arguments, only cargo test with these.
+# --long: the heavy tests at their full size. --soak: a load for so many minutes (30), one fault of
+# Redis after the other, and nothing else.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -11,6 +14,10 @@ if [[ ${1:-} == --long ]]; then
     NB_TEST_SIZE=long
     export PROPTEST_CASES=20000
     shift
+elif [[ ${1:-} == --soak ]]; then
+    NB_TEST_SIZE=soak
+    export NB_SOAK_MINUTES=${2:-30}
+    set -- --release --test soak -- --nocapture
 fi
 
 REDIS_SERVER=$(scripts/redis.sh)
