@@ -3,6 +3,7 @@
 //! - [`migrating`]: putting the layer on an existing app, and where in the stack
 //! - [`storing`]: which responses are stored, for how long, and how they are validated
 //! - [`security`]: why nobody gets another user's response
+//! - [`faults`]: what each fault of Redis costs, measured, and how it is got over
 //! - [`outages`]: how long a request waits for Redis, what answers while it is away, and stale
 //!   answers while a handler fails
 //! - [`operating`]: what is counted, and how to see it
@@ -14,6 +15,7 @@
 //! - [`settings`]: the settings file, the environment over it, and each key with its default
 //! - [`promises`]: what holds after a purge, when Redis is away, and under load
 
+pub mod faults;
 pub mod migrating;
 pub mod operating;
 pub mod outages;

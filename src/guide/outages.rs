@@ -23,6 +23,7 @@
 //! A refused connection, a reset or garbled stream, a timeout, a server that is loading or without
 //! its master, TLS that is not agreed on, and a wrong password count as failures. A command that
 //! the server refuses (full memory, missing rights) does not: it is a miss and no more.
+//! [`faults`](super::faults) has a line for each.
 //!
 //! # Measured
 //!
