@@ -101,13 +101,12 @@ impl Seen {
 
 impl fmt::Display for Seen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
-        let (flood, local) = (self.flood, mib(self.local));
+        let (flood, local) = (self.flood, self.local >> 10);
         write!(
             f,
-            "{flood:?}: {} % of the hot set hit, {:.1} MiB more of memory, {local:.1} MiB in the local tier",
+            "{flood:?}: {} % of the hot set hit, {} KiB more of memory, {local} KiB in the local tier",
             self.percent(),
-            mib(self.grown),
+            self.grown >> 10,
         )
     }
 }

@@ -33,8 +33,8 @@ impl App {
         let bodies: Arc<Mutex<Vec<Frames>>> = Arc::default();
         let sent = bodies.clone();
         let handler = service_fn(move |_: Request<Empty<Bytes>>| {
-            let (send, frames) = unbounded_channel();
-            sent.lock().expect("no panic").push(send);
+            let (feed, frames) = unbounded_channel();
+            sent.lock().expect("no panic").push(feed);
             async move { Ok::<_, io::Error>(Response::new(streamed(frames))) }
         });
         let layer = CacheLayer::new(config);
