@@ -54,6 +54,3 @@
 //!   later layout is replaced if it is not newer.
 //! - **The clock of the server** decides nothing alone: purges count on from the highest clock seen,
 //!   lifetimes are those of the process, whose own clock is read once at its start.
-//! - **Large entries**, of more than 96 KiB, have a connection of their own if `max_connections` is
-//!   two or more: a slow or stuck one holds no small hit up. How long one is turns out by reading it,
-//!   which costs a second round trip.

@@ -1,0 +1,195 @@
+//! Whether a large entry on its way from or to Redis holds up small hits.
+//!
+//! `cargo bench --bench large` needs a redis-server, found as in the tests. Server and instances
+//! share one machine and speak over loopback. Hits of 1 KiB come whole from Redis (the local tier
+//! of who reads holds nothing), four tasks, one every millisecond each; beside them nothing, or
+//! one entry of 2 MiB every 20 ms that is read, or written. The cases take turns.
+
+#![allow(clippy::disallowed_methods, reason = "a benchmark reads the time")]
+
+#[path = "support/redis.rs"]
+mod redis_server;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::{BodyExt, Full};
+use neuralblitz_cache::{Cache, CacheBody, CacheConfig, CacheLayer, Purged, RedisConfig};
+use redis_server::Redis;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+use tokio::time::MissedTickBehavior;
+use tower::util::BoxCloneSyncService;
+use tower::{Layer, ServiceExt, service_fn};
+
+type Content = Full<Bytes>;
+type Service = BoxCloneSyncService<Request<Content>, Response<CacheBody<Content>>, Infallible>;
+
+const SMALL: usize = 1 << 10;
+
+/// The largest body that is stored.
+const LARGE: usize = 2 << 20;
+
+const KEYS: usize = 64;
+const TASKS: usize = 4;
+const ROUNDS: usize = 6;
+const ROUND: Duration = Duration::from_secs(2);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Beside {
+    Nothing,
+    Read,
+    Write,
+}
+
+#[tokio::main(flavor = "multi_thread", worker_threads = 2)]
+async fn main() {
+    if !std::env::args().any(|arg| arg == "--bench") {
+        // It is `cargo test` that runs this: there is nothing to be checked.
+        return;
+    }
+    let Some(redis) = Redis::start() else {
+        println!("no redis-server: nothing is measured");
+        return;
+    };
+    let (reader, writer) = (
+        Instance::new(redis.port, 1),
+        Instance::new(redis.port, 64 << 20),
+    );
+    writer.fill().await;
+    let mut seen = [Beside::Nothing, Beside::Read, Beside::Write].map(|case| (case, Vec::new()));
+    for _ in 0..ROUNDS {
+        for (case, latencies) in &mut seen {
+            latencies.extend(round(*case, &reader, &writer).await);
+        }
+    }
+    println!("| beside | hits | p50 | p99 | of p99 alone |");
+    let mut alone = 0.0;
+    for (case, latencies) in &mut seen {
+        latencies.sort();
+        let at = |percent: usize| latencies[latencies.len() * percent / 100].as_secs_f64() * 1e3;
+        if *case == Beside::Nothing {
+            alone = at(99);
+        }
+        let (hits, of) = (latencies.len(), at(99) / alone);
+        println!(
+            "| {case:?} | {hits} | {:.2} ms | {:.2} ms | {of:.1} |",
+            at(50),
+            at(99)
+        );
+    }
+}
+
+#[derive(Clone)]
+struct Instance {
+    cache: Cache,
+    service: Service,
+}
+
+impl Instance {
+    fn new(port: u16, local_bytes: usize) -> Self {
+        let redis = RedisConfig::new().host("127.0.0.1").port(port);
+        let config = CacheConfig::builder()
+            .redis(redis)
+            .local_bytes(local_bytes)
+            .soft_limit(Duration::from_secs(5));
+        let layer = CacheLayer::new(config.build().expect("usable"));
+        let handler = service_fn(|request: Request<Content>| async move {
+            let len = match request.uri().path().starts_with("/large") {
+                true => LARGE,
+                false => SMALL,
+            };
+            Ok::<_, Infallible>(Response::new(Full::from(vec![b'x'; len])))
+        });
+        Self {
+            cache: layer.cache(),
+            service: BoxCloneSyncService::new(layer.layer(handler)),
+        }
+    }
+
+    /// Whether it was a hit.
+    async fn get(&self, uri: &str) -> bool {
+        let request = Request::get(uri).body(Content::default());
+        let answer = self.service.clone().oneshot(request.expect("a request"));
+        let answer = answer.await.unwrap_or_else(|never| match never {});
+        let status = answer.headers()["cache-status"].to_str().expect("text");
+        let hit = status.contains("; hit");
+        answer.into_body().collect().await.expect("a body");
+        hit
+    }
+
+    async fn written(&self) {
+        while self.cache.stats().queued_writes > 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    async fn fill(&self) {
+        for n in 0..KEYS {
+            self.get(&format!("/small/{n}")).await;
+        }
+        self.get("/large/0").await;
+        self.written().await;
+    }
+}
+
+/// How long each small hit took.
+async fn round(case: Beside, reader: &Instance, writer: &Instance) -> Vec<Duration> {
+    let stop = Arc::new(AtomicBool::new(false));
+    // What is written goes through the connections of who reads the small ones.
+    let small = if case == Beside::Write {
+        writer
+    } else {
+        reader
+    };
+    let tasks = (0..TASKS).map(|at| tokio::spawn(hits(small.clone(), at, stop.clone())));
+    let tasks: Vec<_> = tasks.collect();
+    let begun = Instant::now();
+    let mut ticks = ticks(20);
+    for n in 1_usize.. {
+        ticks.tick().await;
+        match case {
+            Beside::Nothing => {}
+            Beside::Read => assert!(reader.get("/large/0").await),
+            Beside::Write => {
+                // The same few again: memory is bounded.
+                let path = format!("/large/{}", 1 + n % 8);
+                let purged = writer.cache.purge_uri(&path).await;
+                assert_eq!(purged.expect("a URI"), Purged::Applied);
+                assert!(!writer.get(&path).await);
+                writer.written().await;
+            }
+        }
+        if begun.elapsed() > ROUND {
+            break;
+        }
+    }
+    stop.store(true, Ordering::Relaxed);
+    let mut latencies = Vec::new();
+    for task in tasks {
+        latencies.extend(task.await.expect("no panic"));
+    }
+    latencies
+}
+
+async fn hits(instance: Instance, at: usize, stop: Arc<AtomicBool>) -> Vec<Duration> {
+    let mut ticks = ticks(1);
+    let mut latencies = Vec::new();
+    for n in at.. {
+        ticks.tick().await;
+        if stop.load(Ordering::Relaxed) {
+            break;
+        }
+        let begun = Instant::now();
+        assert!(instance.get(&format!("/small/{}", n * 7 % KEYS)).await);
+        latencies.push(begun.elapsed());
+    }
+    latencies
+}
+
+fn ticks(millis: u64) -> tokio::time::Interval {
+    let mut ticks = tokio::time::interval(Duration::from_millis(millis));
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
+}
