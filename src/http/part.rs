@@ -98,7 +98,8 @@ impl Fetch<'_> {
         }))
     }
 
-    /// As old as the older of the two, and purged by whatever purges one of them.
+    /// As old as the older of the two, purged by whatever purges one of them, and kept out of Redis
+    /// with either.
     fn plan_joined(&self, arrived: &Arrived, parts: Parts, stored: &Entry) -> Option<Plan> {
         let whole = Arrived {
             parts,
@@ -111,6 +112,7 @@ impl Fetch<'_> {
             return None;
         }
         plan.meta.stamp = plan.meta.stamp.min(stored.meta.stamp);
+        plan.local_only |= stored.local_only;
         let scopes = plan.scopes.iter().chain(&stored.scopes).copied();
         plan.scopes = scopes.collect();
         Some(plan)
