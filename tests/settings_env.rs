@@ -119,6 +119,11 @@ fn a_url_says_all_that_it_can_say_and_what_is_set_beside_it_wins() {
     let said = over_file(&[("REDIS_URL", "redis://there")]);
     assert_eq!(said.setting("REDIS.password"), ("null", "REDIS_URL"));
     assert_eq!(said.setting("REDIS.username"), ("null", "REDIS_URL"));
+    assert_eq!(said.setting("REDIS.socket"), ("null", "REDIS_URL"));
+    assert_eq!(said.setting("REDIS.tls"), ("false", "REDIS_URL"));
+    let said = over_file(&[("REDIS_URL", "unix:///run/redis.sock?db=5")]);
+    let socket = said.setting("REDIS.socket");
+    assert_eq!(socket, ("\"/run/redis.sock\"", "REDIS_URL"));
     let said = over_file(&[url, ("REDIS_PORT", "7003")]);
     assert_eq!(said.setting("REDIS.host"), ("\"there\"", "REDIS_URL"));
     assert_eq!(said.setting("REDIS.port"), ("7003", "REDIS_PORT"));

@@ -7,7 +7,9 @@ mod scripted;
 mod support;
 
 use exercise::{all_works, app, say};
-use neuralblitz_cache::{CacheConfig, Fault, RedisConfig};
+use neuralblitz_cache::{CacheConfig, Fault, RedisConfig, Settings};
+use scripted::{App, counted};
+use std::path::PathBuf;
 use std::process::Command;
 use support::redis::Redis;
 use support::until;
@@ -90,4 +92,42 @@ async fn valkey_does() {
         .expect("told");
     assert!(info.contains("server_name:valkey"), "{info}");
     all_works(|| valkey.config()).await;
+}
+
+fn written_down(text: &str) -> (tempfile::TempDir, PathBuf) {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("settings.yaml");
+    std::fs::write(&path, text).expect("written");
+    (dir, path)
+}
+
+#[tokio::test]
+async fn a_settings_file_says_where_redis_is() {
+    let (_dir, socket, _redis) = with_socket().await;
+    let (_file, path) = written_down(&format!("REDIS: {{socket: {socket}}}"));
+    let config = CacheConfig::load(path).expect("usable");
+    let app = App::new(config, |_, run| counted(run, &[]));
+    until("connected", async || app.cache.stats().connected).await;
+}
+
+#[test]
+fn a_settings_file_says_it_in_one_way() {
+    for (text, wrong) in [
+        ("REDIS: {socket: /a, cluster: [b]}", "REDIS.cluster"),
+        ("REDIS: {sentinel_master: a}", "REDIS.sentinel_master"),
+        ("REDIS: {sentinel: [a]}", "REDIS.sentinel"),
+        ("REDIS: {cluster: [\"\"]}", "REDIS.cluster"),
+        ("REDIS: {cluster: [a], db: 1}", "REDIS.db"),
+        ("REDIS: {socket: \"\"}", "REDIS.socket"),
+        ("REDIS: {ca_file: /a}", "REDIS.ca_file"),
+        (
+            "REDIS: {client_certificate: /a}",
+            "REDIS.client_certificate",
+        ),
+        ("REDIS: {tls: true, ca_file: /nowhere}", "REDIS.ca_file"),
+    ] {
+        let (_file, path) = written_down(text);
+        let refused = Settings::load(path).expect_err(text);
+        assert_eq!(refused.path(), wrong, "{refused}");
+    }
 }
