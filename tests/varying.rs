@@ -6,7 +6,9 @@ mod support;
 
 use http::HeaderMap;
 use neuralblitz_cache::CacheConfig;
-use scripted::{App, Fields, fwd, reply};
+use scripted::{App, Fields, counted, fwd, reply};
+use support::redis::Redis;
+use support::until;
 use support::web::Answer;
 
 /// Answers with what a field holds; all lines of it, or that it is absent.
@@ -192,4 +194,27 @@ async fn spellings_of_one_encoding_share_an_answer() {
     }
     let other = ask(&app, &[("accept-encoding", "gzip, br")]).await;
     assert!(!other.is_hit(), "another weight is another preference");
+}
+
+#[tokio::test]
+async fn of_too_many_variants_of_a_key_the_oldest_go() {
+    const MOST: usize = 64;
+    let redis = Redis::start().await;
+    for config in [CacheConfig::builder(), redis.config()] {
+        let shared = config.build().expect("usable");
+        let app = App::new(shared, |_, run| counted(run, &[("vary", "x-kind")]));
+        for kind in 0..MOST + 10 {
+            app.get_with("/x", &[("x-kind", &kind.to_string())]).await;
+        }
+        until("written", async || app.cache.stats().queued_writes == 0).await;
+        // The record of what it varies by is one more.
+        assert!(app.cache.stats().local_entries <= MOST + 1);
+        let newest = (MOST + 9).to_string();
+        assert!(app.get_with("/x", &[("x-kind", &newest)]).await.is_hit());
+        assert!(!app.get_with("/x", &[("x-kind", "0")]).await.is_hit());
+    }
+    let keys = redis.keys().await;
+    let entries = keys.iter().filter(|key| key.contains("api_response"));
+    // The last request stored one more, and the oldest of the others may not have gone yet.
+    assert!(entries.count() <= MOST + 3);
 }

@@ -97,5 +97,6 @@
 //! | lookups driven on after their request gave up | 64 | cancelled |
 //! | fields named by `Vary` | 16 | not stored |
 //! | `Vary` sets remembered for a key | 4 | the oldest is forgotten |
+//! | variants of one key, by one instance | 64 | the oldest goes, from Redis too |
 //! | items of a list that is brought to one spelling | 32 | left as it is |
 //! | lines of `Location` and of `Content-Location` that a write purges by | 8 each | not looked at |

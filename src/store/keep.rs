@@ -1,6 +1,7 @@
 //! How something gets into the tiers, and out of them by its name.
 
 use super::redis::{Lease, Write};
+use super::variants::Variant;
 use super::{Store, value_key};
 use crate::entry::{Draft, Entry, Kind, seal, vary_record};
 use crate::error::Fault;
@@ -47,9 +48,29 @@ impl Store {
             self.local.remove(key, &entry);
         } else if let (Some(remote), Some(names)) = (remote, names) {
             let name = self.name_of(&names, key, &entry);
+            self.bound_variants(key, &entry, Some(&name));
             remote.write(Write::new(name, entry, ttl).with_lease(lease));
         } else {
+            self.bound_variants(key, &entry, None);
             self.observer.count(Event::Stored);
+        }
+    }
+
+    /// The oldest of too many variants goes, from both tiers.
+    fn bound_variants(&self, key: &RequestKey<'_>, entry: &Entry, name: Option<&str>) {
+        if entry.variant.is_empty() {
+            return;
+        }
+        let variant = Variant {
+            place: self.local.place(key, &entry.variant),
+            name: name.map(Into::into),
+        };
+        let Some(old) = self.variants.add(self.local.place(key, &[]), variant) else {
+            return;
+        };
+        self.local.remove_at(old.place);
+        if let (Some(remote), Some(name)) = (&self.remote, old.name) {
+            remote.remove(name);
         }
     }
 

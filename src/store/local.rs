@@ -157,6 +157,11 @@ impl Local {
         entries.find(|entry| wanted(entry))
     }
 
+    /// Removes whatever is at a place.
+    pub(crate) fn remove_at(&self, place: u64) {
+        self.entries.remove(&place);
+    }
+
     pub(crate) fn clear(&self) {
         self.entries.clear();
     }

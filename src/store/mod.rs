@@ -19,6 +19,7 @@ mod redis;
 #[path = "redis_off.rs"]
 mod redis;
 pub(crate) mod subject;
+mod variants;
 
 use asked::Asked;
 pub(crate) use local::Local;
@@ -27,6 +28,7 @@ pub(crate) use moment::Moment;
 pub(crate) use redis::{Applied, Count, Ended, Info, Lease, Parts, Remote, Taken};
 use redis::{Get, Read};
 pub(crate) use subject::Covered;
+use variants::Variants;
 
 use crate::clock::{Clock, Timestamp, instant};
 use crate::config::CacheConfig;
@@ -46,6 +48,7 @@ pub(crate) struct Store {
     pub(crate) local: Local,
     pub(crate) remote: Option<Remote>,
     pub(crate) namespace: Namespace,
+    variants: Variants,
     purges: Arc<Purges>,
     soft_limit: Duration,
     fallback_staleness: Duration,
@@ -98,6 +101,7 @@ impl Store {
             local: Local::new(config.local_bytes, config.max_body, observer.clone()),
             remote,
             namespace,
+            variants: Variants::new(),
             purges,
             soft_limit: config.soft_limit,
             fallback_staleness: config.fallback_staleness,

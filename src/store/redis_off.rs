@@ -185,6 +185,14 @@ impl Remote {
         match *self {}
     }
 
+    #[allow(
+        clippy::needless_pass_by_value,
+        reason = "the same face as with the feature"
+    )]
+    pub(crate) fn remove(&self, _: Box<str>) {
+        match *self {}
+    }
+
     pub(crate) fn write(&self, _: Write) {
         match *self {}
     }

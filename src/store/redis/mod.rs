@@ -55,9 +55,9 @@ use crate::entry::{Entry, HEADER_LEN};
 use crate::error::Fault;
 use crate::fences::{Fence, Fences};
 use crate::key::Namespace;
-use crate::observe::{Observer, Operation};
+use crate::observe::Observer;
 use crate::stamp::{Order, Purges, Stamp, Subject, Verdict, by_cells};
-use ::redis::{Pipeline, Value};
+use ::redis::Pipeline;
 use bytes::Bytes;
 use counter::Counter;
 use events::Events;
@@ -364,18 +364,14 @@ impl Remote {
         call.run(&shared.client).await.map(drop)
     }
 
+    /// Queues a key to be removed.
+    pub(crate) fn remove(&self, name: Box<str>) {
+        self.shared.writer.remove(name);
+    }
+
     /// Removes a key.
     pub(crate) async fn delete(&self, name: &str) -> Result<(), Fault> {
-        let mut pipe = Pipeline::with_capacity(1);
-        pipe.cmd("UNLINK").arg(name);
-        let begun = instant();
-        let deleted = self.shared.ask(pipe).await;
-        let observer = &self.shared.observer;
-        observer.took(Operation::Delete, begun.elapsed());
-        match deleted?.pop() {
-            Some(Value::ServerError(_)) => Err(Fault::Refused),
-            _ => Ok(()),
-        }
+        self.shared.delete(name).await
     }
 
     /// Waits until all that is queued has been written, or tried.

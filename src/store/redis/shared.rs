@@ -90,6 +90,18 @@ impl Shared {
         Ok((Stamp(before), Stamp(n)))
     }
 
+    pub(super) async fn delete(&self, name: &str) -> Result<(), Fault> {
+        let mut pipe = Pipeline::with_capacity(1);
+        pipe.cmd("UNLINK").arg(name);
+        let begun = instant();
+        let deleted = self.ask(pipe).await;
+        self.observer.took(Operation::Delete, begun.elapsed());
+        match deleted?.pop() {
+            Some(Value::ServerError(_)) => Err(Fault::Refused),
+            _ => Ok(()),
+        }
+    }
+
     pub(super) async fn store(&self, write: &Write) -> Result<(), Fault> {
         let begun = instant();
         let stored = self.scripts.store(write);

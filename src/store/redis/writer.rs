@@ -35,13 +35,14 @@ pub(crate) struct Write {
 enum Job {
     Write(Write),
     Release(Release),
+    Remove(Box<str>),
 }
 
 impl Job {
     fn len(&self) -> usize {
         match self {
             Self::Write(write) => write.entry.wire().len(),
-            Self::Release(_) => 0,
+            Self::Release(_) | Self::Remove(_) => 0,
         }
     }
 }
@@ -86,6 +87,11 @@ impl Writer {
     /// Queues a lease to be given back; where there is no room its time will end it.
     pub(super) fn release(&self, release: Release) {
         let _ = self.queue(Job::Release(release));
+    }
+
+    /// Queues a name to be removed; where there is no room it expires.
+    pub(super) fn remove(&self, name: Box<str>) {
+        let _ = self.queue(Job::Remove(name));
     }
 
     fn queue(&self, job: Job) -> Result<(), Job> {
@@ -177,6 +183,11 @@ async fn work(open: Open) {
         Job::Release(release) => {
             if let Err(fault) = shared.release(release).await {
                 shared.observer.fault(Operation::Lease, fault);
+            }
+        }
+        Job::Remove(name) => {
+            if let Err(fault) = shared.delete(name).await {
+                shared.observer.fault(Operation::Delete, fault);
             }
         }
     }
