@@ -15,19 +15,6 @@ works() {
     "$1" --version && "$(dirname "$1")/promtool" --version
 }
 
-install() {
-    command -v apt-get || return
-    local as_root=()
-    if [[ $(id -u) != 0 ]]; then
-        sudo -n true || return
-        as_root=(sudo -n)
-    fi
-    # In run level 1 the package leaves its service alone.
-    local apt=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get -q)
-    "${apt[@]}" update || say "apt-get update failed, going on with the lists there are"
-    "${apt[@]}" install -y --no-install-recommends prometheus
-}
-
 if [[ -n ${PROMETHEUS:-} ]]; then
     if ! works "$PROMETHEUS"; then
         say "PROMETHEUS=$PROMETHEUS does not run, or has no promtool beside it"
@@ -39,7 +26,7 @@ fi
 
 server=$(type -P prometheus || true)
 if [[ -z $server ]] || ! works "$server"; then
-    install || say "apt-get: no prometheus"
+    "$(dirname "${BASH_SOURCE[0]}")/apt.sh" prometheus || say "apt-get: no prometheus"
     server=$(type -P prometheus || true)
 fi
 if [[ -z $server ]] || ! works "$server"; then

@@ -30,16 +30,7 @@ from_path() {
 }
 
 from_apt() {
-    command -v apt-get || return
-    local as_root=()
-    if [[ $(id -u) != 0 ]]; then
-        sudo -n true || return
-        as_root=(sudo -n)
-    fi
-    # In run level 1 the package leaves its service alone.
-    local apt=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get -q)
-    "${apt[@]}" update || say "apt-get update failed, going on with the lists there are"
-    "${apt[@]}" install -y --no-install-recommends redis-server || return
+    "$root/scripts/apt.sh" redis-server || return
     server=/usr/bin/redis-server
 }
 
