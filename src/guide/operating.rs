@@ -74,3 +74,21 @@
 //! first 64 have counters of their own, all others are `other`. The hit rate of the last minutes
 //! is `Cache::hit_rates`, or of Prometheus
 //! `sum(rate(neuralblitz_cache_hits_total[5m])) / (sum(rate(neuralblitz_cache_hits_total[5m])) + sum(rate(neuralblitz_cache_misses_total[5m])))`.
+//!
+//! # Alerts
+//!
+//! `deploy/prometheus/rules.yml` records `neuralblitz_cache_hit_rate`, by job, and has these
+//! alerts; `rules_test.yml` beside it shows for each when it fires and when it does not.
+//!
+//! | alert | fires when | for |
+//! |---|---|---|
+//! | `CacheHitRateLow` | fewer than half of the requests of a job are hits | 5 min |
+//! | `CacheConnectionFailed` | more than ten errors in a minute, or no connection to Redis stands (with the breaker on: it leaves Redis alone after five) | 1 min |
+//! | `CacheBreakerOpen` | Redis is left alone | 1 min |
+//! | `CacheNotCoherent` | Redis answers, but purges of other instances are not heard of | 1 min |
+//! | `CachePurgesQueued` | purges wait for Redis: other instances may serve what they cover | 5 min |
+//! | `CacheLookupSlow` | one lookup in a hundred takes longer than 50 ms, the default of `soft_limit` | 5 min |
+//! | `CacheWritesDropped` | entries find the write queue full, though Redis is not left alone | 5 min |
+//! | `CacheEvictionPressure` | in ten minutes as many entries make room for others as the local tier holds | 10 min |
+//!
+//! They expect a scrape every 15 s: a longer interval needs longer windows.

@@ -8,6 +8,7 @@
 
 pub mod child;
 pub mod redis;
+pub mod tools;
 pub mod web;
 
 use std::time::Duration;
