@@ -174,6 +174,9 @@ async fn handlers_saved_and_stale_answers_are_counted() {
     let fetches =
         "neuralblitz_cache_operation_duration_seconds_count{tier=\"handler\",operation=\"fetch\"}";
     assert_eq!(sample(&cache, fetches), Some(2.0));
+    // Without this one no quantile can be computed.
+    let all = "neuralblitz_cache_operation_duration_seconds_bucket{le=\"+Inf\",tier=\"handler\",operation=\"fetch\"}";
+    assert_eq!(sample(&cache, all), Some(2.0));
 }
 
 #[tokio::test]

@@ -363,7 +363,7 @@ fn histogram_of(encoder: &mut MetricEncoder<'_>, histogram: &Histogram) -> fmt::
     let bounds = BOUNDS
         .iter()
         .map(|micros| std::time::Duration::from_micros(*micros).as_secs_f64());
-    let bounds = bounds.chain([f64::MAX]);
+    let bounds = bounds.chain([f64::INFINITY]);
     let buckets: Vec<_> = bounds.zip(histogram.counts).collect();
     let (sum, count) = (histogram.sum, histogram.count());
     encoder.encode_histogram::<NoLabelSet>(sum, count, &buckets, None)
