@@ -1,13 +1,14 @@
 //! `deploy/docker-compose.yml`, as a compose parser reads it, and `deploy/Dockerfile`.
+#![cfg(all(unix, feature = "admin"))]
 
 mod support;
 
 use axum::Router;
-use axum::routing::get;
 use serde_json::Value;
 use std::path::Path;
 use std::process::Command;
 use std::sync::LazyLock;
+use support::server::Server;
 use support::tools::{file, run, succeed, text_of, tool};
 use support::web::serve;
 
@@ -240,14 +241,13 @@ fn health_check(address: &str) -> Command {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_health_check_tells_a_server_that_answers_from_one_that_does_not() {
-    let app = Router::new().route("/cache/health", get(|| async { "{}" }));
-    let served = serve(app).await;
-    let address = served.address.to_string();
-    assert_eq!(succeed(&mut health_check(&address)), "");
+    let server = Server::start(&[]).await;
+    assert_eq!(succeed(&mut health_check(&server.address)), "");
     let other = serve(Router::new()).await;
     let missing = run(&mut health_check(&other.address.to_string()));
     assert!(!missing.status.success(), "{missing:?}");
-    drop(served);
+    let address = server.address.clone();
+    drop(server);
     let refused = async || run(&mut health_check(&address));
     support::until("nobody listens", async || !refused().await.status.success()).await;
 }

@@ -7,7 +7,9 @@
 )]
 
 pub mod child;
+pub mod prometheus;
 pub mod redis;
+pub mod server;
 pub mod tools;
 pub mod web;
 

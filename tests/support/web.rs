@@ -1,6 +1,6 @@
 //! Apps on real sockets, and a client.
 
-use axum::Router;
+use axum::{BoxError, Router};
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
@@ -90,14 +90,17 @@ impl Client {
     }
 
     pub async fn send(&self, request: Request<Full<Bytes>>) -> Answer {
-        let response = self.client.request(request).await.expect("a response");
-        let (parts, body) = response.into_parts();
-        let body = body.collect().await.expect("a body").to_bytes();
-        Answer {
+        self.try_send(request).await.expect("a response")
+    }
+
+    /// An error: nobody answers, or not to the end.
+    pub async fn try_send(&self, request: Request<Full<Bytes>>) -> Result<Answer, BoxError> {
+        let (parts, body) = self.client.request(request).await?.into_parts();
+        Ok(Answer {
             status: parts.status,
             headers: parts.headers,
-            body,
-        }
+            body: body.collect().await?.to_bytes(),
+        })
     }
 
     pub async fn get(&self, url: &str) -> Answer {
