@@ -3,6 +3,7 @@
 use crate::clock::Clock;
 use crate::config::CacheConfig;
 use crate::flight::Flights;
+use crate::function::Runs;
 use crate::http::{CacheLayer, Marks, Pending, Refreshes, Shown};
 use crate::key::{KeyRules, UriRules};
 use crate::observe::Observer;
@@ -49,6 +50,8 @@ pub(crate) struct Inner {
     pub(crate) flights: Arc<Flights<Shown>>,
     /// Bodies on their way into the cache.
     pub(crate) pending: Arc<Pending>,
+    /// Runs of functions.
+    pub(crate) runs: Runs,
     pub(crate) refreshes: Refreshes,
     pub(crate) events: Events,
     /// Keys whose answers could not be stored.
@@ -71,6 +74,7 @@ impl Cache {
             store: Store::new(&config, clock, observer.clone()),
             flights: Flights::new(config.limits.fetches.get()),
             pending: Pending::new(config.limits.pending_bytes),
+            runs: Flights::new(config.limits.fetches.get()),
             refreshes: Refreshes::default(),
             events: Events::default(),
             marks: Marks::new(config.hit_for_miss, config.limits.marks),

@@ -112,6 +112,10 @@ pub enum CacheErrorKind {
     InvalidValue,
     /// The store did not answer in time or refused.
     Unavailable,
+    /// A cache is installed already.
+    Installed,
+    /// No cache is installed, and none was given.
+    NotInstalled,
 }
 
 impl CacheError {
@@ -140,6 +144,8 @@ impl fmt::Display for CacheError {
             CacheErrorKind::InvalidUri => "the URI cannot be read",
             CacheErrorKind::InvalidValue => "the value cannot be stored",
             CacheErrorKind::Unavailable => "the store is not available",
+            CacheErrorKind::Installed => "a cache is installed already",
+            CacheErrorKind::NotInstalled => "no cache is installed",
         })
     }
 }

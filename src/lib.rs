@@ -63,6 +63,7 @@ mod entry;
 mod error;
 mod fences;
 mod flight;
+pub mod function;
 pub mod guide;
 mod http;
 mod key;
@@ -88,6 +89,7 @@ pub use cache::Cache;
 pub use config::file::{Origin, Setting, Settings, SettingsError, SettingsErrorKind};
 pub use config::{CacheConfig, CacheConfigBuilder, EventRule, RedisConfig, Route, WarmRequest};
 pub use error::{CacheError, CacheErrorKind, ConfigError, ConfigErrorKind, Fault};
+pub use function::{CacheValue, Function, function, get_cache};
 pub use http::{
     BodyError, CacheBody, CacheLayer, CacheService, CacheTags, CacheTtl, PurgeTags, ResponseFuture,
 };

@@ -123,7 +123,7 @@ pub(crate) fn value_scope(name: &str) -> Scope {
 }
 
 /// The value's own, and that of all whose names begin alike.
-fn scopes(name: &str) -> Vec<Scope> {
+pub(crate) fn value_scopes(name: &str) -> Vec<Scope> {
     let prefix = name.split_once(':').map(|(prefix, _)| prefix_scope(prefix));
     [value_scope(name)].into_iter().chain(prefix).collect()
 }
@@ -136,7 +136,7 @@ fn value_entry(name: &str, meta: Meta, body: Bytes) -> Option<Entry> {
         key: &value_key(name).to_bytes(),
         variant: &[],
         label: name,
-        scopes: &scopes(name),
+        scopes: &value_scopes(name),
         tags: &[],
         headers: &HeaderMap::new(),
         frames: &[body],

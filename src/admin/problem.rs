@@ -40,6 +40,11 @@ impl From<CacheError> for Problem {
                 StatusCode::SERVICE_UNAVAILABLE,
                 "the store is not available",
             ),
+            // No endpoint asks for an installed cache.
+            CacheErrorKind::Installed | CacheErrorKind::NotInstalled => Self::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "the cache of functions cannot be used",
+            ),
         }
     }
 }

@@ -7,6 +7,7 @@ use crate::clock::Timestamp;
 use crate::stamp::{Scope, Stamp};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use http::{HeaderMap, StatusCode};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64};
 use twox_hash::XxHash3_64;
 
@@ -69,6 +70,7 @@ pub(crate) fn seal(draft: &Draft<'_>) -> Option<Entry> {
         route: AtomicU8::new(0),
         outage: false,
         local_only: false,
+        decoded: OnceLock::new(),
         wire,
     })
 }
@@ -102,6 +104,7 @@ pub(crate) fn decode(wire: Bytes) -> Option<Entry> {
         route: AtomicU8::new(0),
         outage: false,
         local_only: false,
+        decoded: OnceLock::new(),
         wire,
     })
 }

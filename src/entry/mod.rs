@@ -16,8 +16,10 @@ use crate::stamp::{Scope, Stamp};
 use bytes::Bytes;
 use http::header::{AGE, CACHE_STATUS};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use std::any::Any;
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// What an envelope holds.
@@ -27,7 +29,7 @@ pub(crate) enum Kind {
     Response,
     /// The `Vary` fields of a key whose responses stand under their variants.
     Vary,
-    /// A value set by hand.
+    /// A value, set by hand or computed by a function.
     Value,
 }
 
@@ -117,6 +119,8 @@ pub(crate) struct Entry {
     pub(crate) local_only: bool,
     /// Status and head, so that they are copied as one; its `Age` and `Cache-Status` are places.
     answer: Response<()>,
+    /// A value as it was before it was encoded, or decoded once.
+    decoded: OnceLock<Arc<dyn Any + Send + Sync>>,
 }
 
 impl Entry {
@@ -145,8 +149,24 @@ impl Entry {
     /// Bytes this entry takes in memory, about.
     pub(crate) fn weight(&self) -> u64 {
         const FIELD: usize = 120;
-        let size = size_of::<Self>() + self.wire.len() + self.head().len() * FIELD;
+        let decoded = match self.kind {
+            // It may be kept decoded too, and weights must not change.
+            Kind::Value => self.body.len(),
+            Kind::Response | Kind::Vary => 0,
+        };
+        let size = size_of::<Self>() + self.wire.len() + self.head().len() * FIELD + decoded;
         size as u64
+    }
+
+    /// Keeps a value beside its encoding.
+    pub(crate) fn keep_decoded<T: Any + Send + Sync>(&self, value: T) {
+        // One that is kept already is as good.
+        let _ = self.decoded.set(Arc::new(value));
+    }
+
+    /// A value that is kept, if it is a `T`.
+    pub(crate) fn decoded<T: Any>(&self) -> Option<&T> {
+        self.decoded.get()?.downcast_ref()
     }
 
     /// The clock at which it was last found valid.

@@ -40,8 +40,9 @@ pub use layer::CacheLayer;
 pub(crate) use marks::Marks;
 pub use nested::CacheTtl;
 pub(crate) use pending::Pending;
-pub(crate) use refresh::Refreshes;
+pub(crate) use refresh::{Refreshes, WITHIN};
 pub use service::CacheService;
+pub(crate) use tags::fit as tags_fit;
 pub use tags::{CacheTags, PurgeTags};
 
 use crate::clock::Timestamp;

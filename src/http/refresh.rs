@@ -20,7 +20,7 @@ const MOST: usize = 1024;
 
 /// How long a handler has for its head, and for each frame of its body: nobody waits for it who
 /// could give up.
-const WITHIN: Duration = Duration::from_mins(1);
+pub(crate) const WITHIN: Duration = Duration::from_mins(1);
 
 /// The refreshes under way.
 #[derive(Default)]
@@ -35,12 +35,12 @@ impl Refreshes {
         tasks.len()
     }
 
-    pub(super) fn has_room(&self) -> bool {
+    pub(crate) fn has_room(&self) -> bool {
         self.len() < MOST
     }
 
     /// Starts one; it is driven to its end, whatever becomes of the request it was made from.
-    pub(super) fn spawn(&self, refresh: impl Future<Output = ()> + Send + 'static) {
+    pub(crate) fn spawn(&self, refresh: impl Future<Output = ()> + Send + 'static) {
         lock(&self.tasks).spawn(refresh);
     }
 

@@ -97,9 +97,13 @@ impl Tagging {
         tags.retain(|tag| !tag.is_empty());
         tags.sort();
         tags.dedup();
-        let fits = tags.len() <= MOST && tags.iter().all(|tag| tag.len() <= LONGEST);
-        fits.then_some(tags)
+        fit(&tags).then_some(tags)
     }
+}
+
+/// Whether so many tags, of these lengths, may be stored.
+pub(crate) fn fit(tags: &[String]) -> bool {
+    tags.len() <= MOST && tags.iter().all(|tag| tag.len() <= LONGEST)
 }
 
 impl fmt::Debug for Tagging {

@@ -40,6 +40,9 @@ impl Namespace {
     }
 
     pub(crate) fn names(&self, key: &RequestKey<'_>) -> Names {
+        if key.is_function() {
+            return self.value(&key.value_name());
+        }
         let path = digest(&[b"path", key.authority.as_bytes(), key.path.as_bytes()]);
         let query = query_digest(key);
         let stem = self.name(&format!("api_response:GET:{path}:{query}"));
@@ -51,7 +54,7 @@ impl Namespace {
         Names { primary, stem }
     }
 
-    /// The name of a value set by hand: `{ns}:{name}`, and the version's hash if there is one.
+    /// The name of a value, set by hand or computed: `{ns}:{name}`, and the version's hash if there is one.
     pub(crate) fn value(&self, name: &str) -> Names {
         let stem = self.name(name);
         let primary = match &*self.version {
@@ -94,7 +97,7 @@ fn query_digest(key: &RequestKey<'_>) -> String {
 }
 
 /// 128 bits of SHA-256 over `parts`, each with its length, in hex.
-fn digest(parts: &[&[u8]]) -> String {
+pub(super) fn digest(parts: &[&[u8]]) -> String {
     let mut sha = Sha256::new();
     for part in parts {
         sha.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
@@ -115,6 +118,12 @@ pub(crate) fn tag_scope(tag: &str) -> Scope {
 /// The scope of a data class.
 pub(crate) fn class_scope(class: &str) -> Scope {
     Scope::named(Reach::Broad, "class", class)
+}
+
+/// The scope of all results of one function.
+pub(crate) fn function_scope(prefix: &str, function: &str) -> Scope {
+    let name = digest(&[prefix.as_bytes(), function.as_bytes()]);
+    Scope::named(Reach::Broad, "function", &name)
 }
 
 /// The scope of all names that begin with `prefix` and a colon.

@@ -112,6 +112,16 @@ impl Store {
         }
     }
 
+    /// The same of a value.
+    pub(crate) async fn value_covers_asker(
+        &self,
+        entry: &Entry,
+        led: &Moment,
+        asked: &Moment,
+    ) -> bool {
+        self.covers_asker(&self.names_of(entry), led, asked).await
+    }
+
     /// Judges by the record as it is now.
     pub(super) async fn judge(
         &self,

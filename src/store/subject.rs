@@ -53,7 +53,7 @@ pub(crate) fn name(namespace: &Namespace, kind: Kind, key: &[u8], variant: &[u8]
         return String::new();
     };
     if kind == Kind::Value {
-        return key.path.into_owned();
+        return key.value_name();
     }
     let names = namespace.names(&key);
     let name = match variant {
