@@ -1,17 +1,21 @@
 //! Values set and read by hand.
 
+mod many;
+
 use crate::cache::Cache;
+use crate::clock::Timestamp;
 use crate::entry::{Draft, Entry, Kind, Meta, seal};
 use crate::error::{CacheError, CacheErrorKind};
 use crate::key::prefix_scope;
 use crate::purge::Purged;
-use crate::stamp::{Reach, Scope};
+use crate::stamp::{Reach, Scope, Stamp};
 use crate::store::{Applied, Tier, value_key};
 use crate::taint::given_old;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::sync::Arc;
 use std::time::Duration;
 
 impl Cache {
@@ -23,14 +27,8 @@ impl Cache {
     /// # Errors
     /// [`CacheErrorKind::InvalidKey`]: the key is empty or names a record of the cache.
     pub async fn get<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, CacheError> {
-        let name = self.value_name(key)?;
-        self.start();
-        let lookup = self.inner.store.lookup_value(name).await;
-        let now = self.inner.clock.now();
-        let fresh = lookup
-            .found
-            .filter(|(entry, _)| entry.facts().is_fresh(now));
-        Ok(fresh.and_then(|(entry, tier)| {
+        let found = self.find_value(key).await?;
+        Ok(found.and_then(|(entry, tier)| {
             if tier == Tier::Fallback {
                 given_old();
             }
@@ -64,13 +62,8 @@ impl Cache {
         value: &T,
         ttl: Duration,
     ) -> Result<(), CacheError> {
-        let name = self.value_name(key)?;
+        let (name, body) = (self.value_name(key)?, self.encoded(value)?);
         self.start();
-        let body = rmp_serde::to_vec_named(value)
-            .map_err(|error| CacheError::because(CacheErrorKind::InvalidValue, error))?;
-        if body.len() > self.inner.config.max_body {
-            return Err(CacheError::new(CacheErrorKind::InvalidValue));
-        }
         let unavailable = || CacheError::new(CacheErrorKind::Unavailable);
         // What was set before is purged first: so sets follow each other by stamps, not by the
         // clocks of their processes.
@@ -78,21 +71,42 @@ impl Cache {
         let Applied::At { stamp, .. } = purge.await else {
             return Err(unavailable());
         };
-        let now = self.inner.clock.now();
-        let meta = Meta {
-            stamp,
-            stored_at: now,
-            fresh_until: now.after(ttl),
-            stale_until: now.after(ttl),
-            ..Meta::default()
-        };
-        let entry = value_entry(name, meta, body.into())
+        let entry = value_entry(name, self.value_meta(stamp, ttl), body)
             .ok_or_else(|| CacheError::new(CacheErrorKind::InvalidValue))?;
         self.inner
             .store
             .insert_value(name, entry, ttl)
             .await
             .map_err(|_| unavailable())
+    }
+
+    /// A value as it is stored, if it is not too large.
+    fn encoded<T: Serialize + ?Sized>(&self, value: &T) -> Result<Bytes, CacheError> {
+        let body = rmp_serde::to_vec_named(value)
+            .map_err(|error| CacheError::because(CacheErrorKind::InvalidValue, error))?;
+        match body.len() <= self.inner.config.max_body {
+            true => Ok(body.into()),
+            false => Err(CacheError::new(CacheErrorKind::InvalidValue)),
+        }
+    }
+
+    fn value_meta(&self, stamp: Stamp, ttl: Duration) -> Meta {
+        let now = self.inner.clock.now();
+        Meta {
+            stamp,
+            stored_at: now,
+            fresh_until: now.after(ttl),
+            stale_until: now.after(ttl),
+            ..Meta::default()
+        }
+    }
+
+    /// A value that is fresh.
+    async fn find_value(&self, key: &str) -> Result<Option<(Arc<Entry>, Tier)>, CacheError> {
+        let name = self.value_name(key)?;
+        self.start();
+        let found = self.inner.store.lookup_value(name).await.found;
+        Ok(fresh(found, self.inner.clock.now()))
     }
 
     /// Deletes a value on all instances.
@@ -116,6 +130,10 @@ impl Cache {
             false => Ok(name),
         }
     }
+}
+
+fn fresh(found: Option<(Arc<Entry>, Tier)>, now: Timestamp) -> Option<(Arc<Entry>, Tier)> {
+    found.filter(|(entry, _)| entry.facts().is_fresh(now))
 }
 
 pub(crate) fn value_scope(name: &str) -> Scope {
@@ -147,7 +165,6 @@ fn value_entry(name: &str, meta: Meta, body: Bytes) -> Option<Entry> {
 mod tests {
     use super::*;
     use crate::config::CacheConfig;
-    use crate::stamp::Stamp;
 
     #[tokio::test]
     async fn an_earlier_set_that_comes_late_takes_no_later_one_away() {

@@ -61,14 +61,8 @@ impl Asked<'_> {
         let name = || self.store.name_of(&self.names, self.key, entry);
         let get = (!entry.local_only).then(|| Get::Header(name()));
         let read = self.remote.read(get.as_slice()).await?;
-        let header = read.values.first().and_then(Option::as_ref);
-        let same = match header {
-            Some(header) if !header.is_empty() => {
-                **header == *entry.header() || (entry.is_queued() && entry.is_after(header))
-            }
-            _ => entry.is_queued() || entry.local_only,
-        };
-        if !same || !self.store.confirm(self.remote, entry, &read).await? {
+        let header = read.values.first().and_then(Option::as_deref);
+        if !is_same(entry, header) || !self.store.confirm(self.remote, entry, &read).await? {
             return Ok(None);
         }
         Ok(Some(Lookup {
@@ -158,5 +152,16 @@ impl Asked<'_> {
             self.store.observer.fault(Operation::Decode, Fault::Foreign);
         }
         entry
+    }
+}
+
+/// Whether what Redis has under its name, by its header, is a copy, or one that it is to be replaced
+/// by.
+pub(super) fn is_same(entry: &Entry, header: Option<&[u8]>) -> bool {
+    match header {
+        Some(header) if !header.is_empty() => {
+            *header == *entry.header() || (entry.is_queued() && entry.is_after(header))
+        }
+        _ => entry.is_queued() || entry.local_only,
     }
 }

@@ -19,6 +19,7 @@ mod redis;
 #[path = "redis_off.rs"]
 mod redis;
 pub(crate) mod subject;
+mod values;
 mod variants;
 
 use asked::Asked;
