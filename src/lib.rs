@@ -89,11 +89,17 @@ pub use cache::Cache;
 pub use config::file::{Origin, Setting, Settings, SettingsError, SettingsErrorKind};
 pub use config::{CacheConfig, CacheConfigBuilder, EventRule, RedisConfig, Route, WarmRequest};
 pub use error::{CacheError, CacheErrorKind, ConfigError, ConfigErrorKind, Fault};
-pub use function::{CacheValue, Function, function, get_cache};
+pub use function::{CacheValue, Function, carry, function, get_cache, spawn};
 pub use http::{
     BodyError, CacheBody, CacheLayer, CacheService, CacheTags, CacheTtl, PurgeTags, ResponseFuture,
 };
 pub use key::{KeyRules, RequestView};
+pub use key::{KeyRules, RequestView};
+#[cfg(feature = "macros")]
+pub use neuralblitz_cache_macros::{
+    cache_api_response, cache_consciousness_metrics, cache_multi_reality, cache_quantum_state,
+    cache_result,
+};
 pub use policy::{ClientDirectives, Credentials};
 pub use purge::{
     Emitted, EventContext, EventError, EventErrorKind, EventFailure, EventFailureKind,

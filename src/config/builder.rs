@@ -64,6 +64,7 @@ impl Default for CacheConfigBuilder {
                 invalidate: true,
                 strip_tags: false,
                 status_key: false,
+                tag_bubbling: true,
                 near_cache: false,
                 coherence_bound: Duration::from_secs(1),
                 sweep_interval: Some(Duration::from_mins(1)),
@@ -363,6 +364,14 @@ impl CacheConfigBuilder {
     /// (RFC 9211 §2.7). Default: false.
     pub fn cache_status_key(mut self, name: bool) -> Self {
         self.config.status_key = name;
+        self
+    }
+
+    /// Whether what purges the result of a cached function, a tag above all, purges the responses
+    /// and results made of it too. What is made from something stale is not stored either way.
+    /// Default: true.
+    pub fn tag_bubbling(mut self, bubble: bool) -> Self {
+        self.config.tag_bubbling = bubble;
         self
     }
 

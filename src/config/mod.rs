@@ -97,6 +97,8 @@ pub struct CacheConfig {
     pub(crate) strip_tags: bool,
     /// Whether `Cache-Status` names keys.
     pub(crate) status_key: bool,
+    /// Whether what purges a result purges what was made of it.
+    pub(crate) tag_bubbling: bool,
     pub(crate) near_cache: bool,
     pub(crate) coherence_bound: Duration,
     pub(crate) sweep_interval: Option<Duration>,

@@ -4,7 +4,7 @@ use super::Computed;
 use super::builder::Says;
 use super::condition::Condition;
 use super::value::{CacheValue, Shape, decode, encode, keep, shape};
-use crate::cache::Cache;
+use crate::cache::{Cache, Inner};
 use crate::clock::{Timestamp, instant, millis};
 use crate::entry::{Draft, Entry, Kind, Meta, StaleWindows, seal};
 use crate::fences::Fence;
@@ -15,7 +15,7 @@ use crate::observe::{Answered, Event, Operation, Route};
 use crate::policy::reuse::{Demand, usable_on_error};
 use crate::stamp::{Scope, Stamp};
 use crate::store::{Lease, Lookup, Moment, Taken, Tiers};
-use crate::taint::{Taint, given_old};
+use crate::taint::{Taint, given, given_old};
 use crate::values::value_scopes;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
@@ -162,6 +162,10 @@ impl<C> Work<C> {
         let result = ran.taint.watch(async { run().await }).await;
         let observer = &self.cache.inner.observer;
         observer.took(Operation::Fetch, begun.elapsed());
+        if self.bubbles() {
+            // Whatever comes of it: the caller has it.
+            given(&self.own_scopes(&self.key.value_name()));
+        }
         let refusal = match &result {
             Ok(value) => self.refusal(value),
             Err(_) => Some(Refusal::Failed),
@@ -269,7 +273,7 @@ impl<C> Work<C> {
             tracing::warn!(prefix, "not stored: too many tags, or one too long");
             return None;
         }
-        let mut entry = self.draft(body, self.meta(ran))?;
+        let mut entry = self.draft(body, self.meta(ran), &ran.taint)?;
         entry.outage = cache.store.remote.is_some()
             && ran.turn.moment.is_alone()
             && cache.config.fences.stands(Fence::Outage);
@@ -278,7 +282,7 @@ impl<C> Work<C> {
         Some(entry)
     }
 
-    fn draft(&self, body: Bytes, meta: Meta) -> Option<Entry> {
+    fn draft(&self, body: Bytes, meta: Meta, taint: &Taint) -> Option<Entry> {
         let name = self.key.value_name();
         seal(&Draft {
             kind: Kind::Value,
@@ -287,7 +291,7 @@ impl<C> Work<C> {
             key: &self.key.to_bytes(),
             variant: &[],
             label: &name,
-            scopes: &self.scopes(&name),
+            scopes: &self.scopes(&name, taint),
             tags: &self.says.tags,
             headers: &HeaderMap::new(),
             frames: &[body],
@@ -310,9 +314,25 @@ impl<C> Work<C> {
         }
     }
 
-    /// What can purge the result: its name, and how that begins, the function, the class, the
-    /// tags.
-    fn scopes(&self, name: &str) -> Vec<Scope> {
+    fn bubbles(&self) -> bool {
+        self.cache.inner.config.tag_bubbling
+    }
+
+    /// What can purge the result: its own scopes, and those of the results that it was made of.
+    fn scopes(&self, name: &str, taint: &Taint) -> Vec<Scope> {
+        let mut scopes = self.own_scopes(name);
+        if self.bubbles() {
+            let more = taint.scopes().into_iter();
+            scopes.extend(
+                more.filter(|scope| !scopes.contains(scope))
+                    .collect::<Vec<_>>(),
+            );
+        }
+        scopes
+    }
+
+    /// Its name, and how that begins, the function, the class, the tags.
+    fn own_scopes(&self, name: &str) -> Vec<Scope> {
         let function = function_scope(&self.says.prefix, &self.says.name);
         let class = class_scope(self.says.class());
         let tags = self.says.tags.iter().map(|tag| tag_scope(tag));
@@ -332,7 +352,15 @@ impl<C> Work<C> {
         }
         let value = decode(entry)?;
         self.answered(Answered::StaleIfError);
+        give(cache, entry);
         given_old();
         Some(value)
+    }
+}
+
+/// What can purge a result purges what the caller makes of it.
+pub(super) fn give(cache: &Inner, entry: &Entry) {
+    if cache.config.tag_bubbling {
+        given(&entry.scopes);
     }
 }

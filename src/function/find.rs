@@ -1,7 +1,7 @@
 //! What a call comes to before the function runs: the local tier, Redis, another caller's run.
 
 use super::Computed;
-use super::compute::{Turn, Work};
+use super::compute::{Turn, Work, give};
 use super::value::{CacheValue, decode};
 use crate::cache::Inner;
 use crate::clock::Timestamp;
@@ -36,6 +36,7 @@ impl<T> Stale<T> {
         let now = cache.clock.now();
         let observer = &cache.observer;
         observer.hit(entry.route(), answered, entry.meta.handler_ms, now);
+        give(cache, entry);
         given_old();
         self.0
     }
@@ -140,6 +141,7 @@ impl<'a, C> Way<'a, C> {
         };
         let observer = &self.cache().observer;
         observer.hit(entry.route(), answered, entry.meta.handler_ms, now);
+        give(self.cache(), entry);
         if tier == Tier::Fallback {
             given_old();
         }
@@ -225,6 +227,7 @@ impl<'a, C> Way<'a, C> {
         match decode(entry).filter(|_| fit) {
             Some(value) => {
                 self.work.answered(Answered::Coalesced);
+                give(self.cache(), entry);
                 if *old {
                     given_old();
                 }

@@ -26,6 +26,17 @@ pub fn function(prefix: impl Into<Cow<'static, str>>) -> Function {
     Function::of(None, prefix.into())
 }
 
+/// In the scope of the caller, wherever it is polled.
+pub(super) fn carry<F: Future>(future: F) -> impl Future<Output = F::Output> {
+    let scoped = SCOPED.try_with(Clone::clone).ok();
+    async move {
+        match scoped {
+            Some(cache) => SCOPED.scope(cache, future).await,
+            None => future.await,
+        }
+    }
+}
+
 /// One line, the first time that a function finds no cache.
 pub(super) fn warn_of_none() {
     static WARNED: Once = Once::new();
@@ -46,8 +57,8 @@ impl Cache {
     }
 
     /// Runs `future` with this as the cache of all functions that are given none, whatever is
-    /// installed: for tests, and for processes with several caches. Tasks that it spawns are not
-    /// part of it.
+    /// installed: for tests, and for processes with several caches. Of tasks that it starts those
+    /// are part of it that [`spawn`](crate::spawn) starts.
     ///
     /// ```
     /// use neuralblitz_cache::{Cache, CacheConfig, function, get_cache};

@@ -33,6 +33,13 @@
 //! order is random (`HashMap`) makes a miss of a hit. Structs are encoded with the names of their
 //! fields: a result that lacks one, or of another type, is a miss.
 //!
+//! # What purges what is made of it
+//! A response, or the result of another function, that was made from a result is purged with it: by
+//! its tags, its class, its prefix, and when it is invalidated; also if the result was stored
+//! already. What is asked for in tasks counts if they are started by [`spawn`] or [`carry`]; what a
+//! body asks for while it streams does not. Of what is made from more than 256 scopes nothing is
+//! stored. [`tag_bubbling`](crate::CacheConfigBuilder::tag_bubbling) switches it off.
+//!
 //! # What is not stored
 //! The `Err` of a [`try_call`](Function::try_call), a `None`, what the
 //! [`condition`](Function::condition) refuses, what is larger than `max_body`, cannot be encoded or
@@ -41,6 +48,7 @@
 
 mod builder;
 mod call;
+mod carry;
 mod compute;
 mod condition;
 mod find;
@@ -49,6 +57,7 @@ mod value;
 
 pub use builder::{Call, Function};
 pub use call::Detached;
+pub use carry::{carry, spawn};
 pub use condition::{Always, Condition, If};
 pub use installed::{function, get_cache};
 pub use value::CacheValue;

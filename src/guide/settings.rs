@@ -92,6 +92,7 @@
 //! | `normalise_languages`, `normalise_lists` | false | which spellings of request fields share a variant |
 //! | `invalidate_on_write`, `strip_tags` | true, false | see [`purging`](super::purging) |
 //! | `cache_status_key` | false | whether `Cache-Status` names the authority, path and query of what it speaks of |
+//! | `tag_bubbling` | true | see [`function`](mod@crate::function) |
 //! | `stale_while_revalidate`, `stale_if_error` | 0 | stale windows: see [`outages`](super::outages) |
 //! | `targeted` | none | fields that go before `Cache-Control` (RFC 9213) |
 //! | `client_directives` | `ignore` | `obey`: requests may ask for newer answers |

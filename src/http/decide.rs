@@ -122,7 +122,7 @@ impl Fetch<'_> {
     }
 
     /// The scopes by which the response can be purged: its URI, all responses, its class, its
-    /// tags.
+    /// tags, and those of the results that it was made of.
     fn scopes(&self, hints: &Hints, tags: &[String]) -> Box<[Scope]> {
         let class = self.class(hints).unwrap_or(API_RESPONSE);
         let common = [prefix_scope(API_RESPONSE), class_scope(class)];
@@ -130,7 +130,15 @@ impl Fetch<'_> {
             .into_iter()
             .chain(common)
             .chain(tags.iter().map(|tag| tag_scope(tag)))
+            .chain(self.made_of())
             .collect()
+    }
+
+    fn made_of(&self) -> Vec<Scope> {
+        match self.cache().config.tag_bubbling {
+            true => self.taint.scopes(),
+            false => Vec::new(),
+        }
     }
 
     /// How long it is kept once it is stale.

@@ -2,8 +2,8 @@
 
 use super::asked::is_same;
 use super::{Get, Remote, Store, Tier, value_key};
-use crate::entry::{Entry, decode};
 use crate::clock::instant;
+use crate::entry::{Entry, decode};
 use crate::error::Fault;
 use crate::observe::Operation;
 use bytes::Bytes;

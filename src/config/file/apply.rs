@@ -117,8 +117,8 @@ fn use_cache(builder: CacheConfigBuilder, section: CacheSection) -> Applied<Cach
         pending_bytes, hit_for_miss_keys, purge_queue, stamp_cells,
         sweep_interval, etag, heuristics, validation, must_revalidate_shares, store_set_cookie,
         store_parts, post_answers_get, normalise_languages, normalise_lists, invalidate_on_write,
-        strip_tags, cache_status_key, stale_while_revalidate, stale_if_error, targeted, client_directives,
-        credentials, key, classes, routes, event_rules, warm, admin_token,
+        strip_tags, cache_status_key, tag_bubbling, stale_while_revalidate, stale_if_error,
+        targeted, client_directives, credentials, key, classes, routes, event_rules, warm, admin_token,
     } = section;
     let mut builder = builder
         .namespace(namespace)
@@ -151,6 +151,7 @@ fn use_cache(builder: CacheConfigBuilder, section: CacheSection) -> Applied<Cach
         .invalidate_on_write(invalidate_on_write)
         .strip_tags(strip_tags)
         .cache_status_key(cache_status_key)
+        .tag_bubbling(tag_bubbling)
         .stale_while_revalidate(stale_while_revalidate.0)
         .stale_if_error(stale_if_error.0)
         .targeted(targeted.iter().filter_map(FieldName::name))

@@ -77,9 +77,9 @@ impl Default for CacheSection {
         let CacheConfig {
             redis: _, breaker: _, fences: _, namespace, version, classes, local_bytes, max_body,
             soft_limit, fallback_staleness, coalesce_timeout, lease, hit_for_miss, write_queue,
-            stamp_cells, etag, rules, targeted, normal, invalidate, strip_tags, status_key, near_cache,
-            coherence_bound, sweep_interval, client_directives, key: _, credentials, routes: _,
-            event_rules: _, warm: _, admin_token, limits,
+            stamp_cells, etag, rules, targeted, normal, invalidate, strip_tags, status_key,
+            tag_bubbling, near_cache, coherence_bound, sweep_interval, client_directives, key: _,
+            credentials, routes: _, event_rules: _, warm: _, admin_token, limits,
         } = CacheConfigBuilder::default().into_default();
         #[rustfmt::skip]
         let Rules {
@@ -130,6 +130,7 @@ impl Default for CacheSection {
             must_revalidate_shares,
             strip_tags,
             cache_status_key: status_key,
+            tag_bubbling,
             near_cache,
         }
     }

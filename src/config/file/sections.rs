@@ -162,6 +162,8 @@ sections! {
         pub(super) strip_tags: bool,
         /// Whether Cache-Status names the authority, path and query of what it speaks of.
         pub(super) cache_status_key: bool,
+        /// Whether what purges the result of a function purges what is made of it.
+        pub(super) tag_bubbling: bool,
         /// For how long past its lifetime a response answers while a newer one is fetched.
         pub(super) stale_while_revalidate: Secs<0>,
         /// For how long past its lifetime a response answers where the handler fails.
