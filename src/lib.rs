@@ -37,6 +37,7 @@
 //! | `cluster` | | Redis Cluster |
 //! | `sentinel` | | Redis whose master Sentinel names |
 //! | `tls` | | encrypted connections to Redis, and to sentinels; rustls, with ring where the app has named no provider |
+//! | `macros` | | `#[cache_result]` and its presets |
 //! | `testing` | | entry points for fuzzing; no part of the interface |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -93,7 +94,6 @@ pub use function::{CacheValue, Function, carry, function, get_cache, spawn};
 pub use http::{
     BodyError, CacheBody, CacheLayer, CacheService, CacheTags, CacheTtl, PurgeTags, ResponseFuture,
 };
-pub use key::{KeyRules, RequestView};
 pub use key::{KeyRules, RequestView};
 #[cfg(feature = "macros")]
 pub use neuralblitz_cache_macros::{

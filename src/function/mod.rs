@@ -65,6 +65,7 @@ pub use value::CacheValue;
 use crate::entry::Entry;
 use crate::flight::Flights;
 use crate::store::Moment;
+use serde::Serialize;
 use std::sync::Arc;
 
 /// Runs of functions under way.
@@ -78,4 +79,11 @@ pub(crate) struct Computed {
     led: Moment,
     /// Made from something old.
     old: bool,
+}
+
+/// What the macro makes of each argument, so that an error is told where that stands.
+#[doc(hidden)]
+#[must_use]
+pub fn argument<A: Serialize + ?Sized>(argument: &A) -> &A {
+    argument
 }
