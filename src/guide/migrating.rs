@@ -22,6 +22,31 @@
 //! # let _ = app;
 //! ```
 //!
+//! # A cached function in it
+//!
+//! What several endpoints need, or what is slow in an endpoint that differs for each user, is cached
+//! where it is computed ([`function`](mod@crate::function)): with the feature `macros`
+//! `#[cache_result(prefix = "quantum_state")]` on an `async fn`, or by hand. A response that is
+//! made of it is purged with it.
+//!
+//! ```
+//! use axum::{Router, extract::Path, routing::get};
+//! use neuralblitz_cache::{CacheConfig, CacheLayer, function};
+//!
+//! async fn quantum(Path(id): Path<u32>) -> String {
+//!     let state = function("quantum_state").tags([format!("state:{id}")]);
+//!     state.call(&id, || async move { format!("{id} superposed") }).await
+//! }
+//!
+//! # fn main() -> Result<(), neuralblitz_cache::CacheError> {
+//! let layer = CacheLayer::new(CacheConfig::default());
+//! layer.cache().install()?;
+//! let app: Router = Router::new().route("/api/v1/quantum/{id}", get(quantum)).layer(layer);
+//! # let _ = app;
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # Where in the stack
 //!
 //! - **Inside authentication.** A hit does not run what stands further in: a cache outside
