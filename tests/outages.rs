@@ -122,7 +122,9 @@ async fn a_hung_redis_costs_the_soft_limit_and_then_nothing() {
     assert!(hanging.slowest() < NO_REQUEST_LONGER);
     answered(&load, 500).await;
     let stats = instance.cache.stats();
-    assert_eq!(stats.reason, Some(Fault::Timeout));
+    // Its connections are given up by the first timeouts; the last failure may be of the next one.
+    let reasons = [Some(Fault::Timeout), Some(Fault::Disconnected)];
+    assert!(reasons.contains(&stats.reason), "{:?}", stats.reason);
     assert_eq!(instance.change(5).await, Purged::Queued);
     answered(&load, 1000).await;
     let away = load.phase("hung");
