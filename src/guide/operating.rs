@@ -40,7 +40,7 @@
 //!
 //! # Tracing
 //!
-//! What changes is an event (Redis left alone, used again, connected, a purge over HTTP). Spans, at
+//! `examples/spans.rs` exports them. What changes is an event (Redis left alone, used again, connected, a purge over HTTP). Spans, at
 //! level `debug`: `cache.fetch` around a run of the handler (`http.route`, `http.response.status_code`,
 //! `cache.reason` as in `Cache-Status`, `cache.refresh`), and `cache.redis` around a lookup, a store or
 //! a purge (`db.system.name`, `db.operation.name`); `otel.kind` is set for an exporter. A hit of the

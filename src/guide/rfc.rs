@@ -14,7 +14,7 @@
 //! | §3.4 combining parts | `policy::combine::combine`, `http::part` | `parts_that_touch_make_a_larger_one`, `parts_that_may_be_of_different_contents_are_not_combined`; parts: `parts_of_one_strong_validator_answer_as_one_and_make_the_whole`; `proxy_content`: `parts_make_the_whole_once_all_of_it_came` |
 //! | §3.5 credentials | `policy::admit::admit`, `policy::permission`, `policy::reuse` | `answers_to_credentials_are_stored_only_if_marked_for_everybody`; credentials: `with_credentials_nothing_is_looked_up_or_stored` |
 //! | §4 answering from the store | `policy::reuse::reuse` | `an_entry_is_fresh_until_its_lifetime_ends`; differential: `what_answers_a_request_is_as_others_have_it` |
-//! | §4.1 `Vary` | `policy::vary::fields`, `policy::normal::normalise` | `all_lines_count_and_a_star_anywhere_forbids`; varying: `each_encoding_has_an_answer_of_its_own`, `of_several_answers_that_match_the_newest_is_given`, `spellings_of_one_encoding_share_an_answer` |
+//! | §4.1 `Vary` | `policy::vary::fields`, `policy::normal::normalise` | `all_lines_count_and_a_star_anywhere_forbids`; varying: `each_encoding_has_an_answer_of_its_own`, `of_several_answers_that_match_the_newest_is_given`, `spellings_of_one_encoding_share_an_answer`, `of_too_many_variants_of_a_key_the_oldest_go` |
 //! | §4.2.1 lifetime | `policy::ttl::fresh_for` | `the_first_that_applies_decides`; differential: `what_is_stored_and_for_how_long_is_as_others_have_it` |
 //! | §4.2.2 heuristics | `policy::ttl` | `a_tenth_of_the_time_since_it_was_modified_is_guessed_where_that_is_allowed` |
 //! | §4.2.3 age | `policy::ttl::initial_age` | `the_age_is_the_larger_of_what_date_and_age_say`; freshness: `age_counts_from_when_the_answer_was_made` |
