@@ -16,14 +16,17 @@ use tokio::task::JoinHandle;
 /// use neuralblitz_cache::{Cache, CacheConfig, carry, function};
 /// use tokio::task::JoinSet;
 ///
+/// async fn square(n: u32) -> u32 {
+///     function("square").call(&n, || async move { n * n }).await
+/// }
+///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() {
 /// let cache = Cache::new(CacheConfig::default());
-/// let square = |n: u32| function("square").call(&n, || async move { n * n });
 /// let squares = cache.scope(async {
 ///     let mut tasks = JoinSet::new();
 ///     for n in 0..3 {
-///         tasks.spawn(carry(async move { square(n).await }));
+///         tasks.spawn(carry(square(n)));
 ///     }
 ///     tasks.join_all().await
 /// });
