@@ -236,7 +236,7 @@ impl fmt::Display for Fault {
             Self::Tls => {
                 "TLS could not be agreed on: see `tls`, `ca_file` and `client_certificate`"
             }
-            Self::Denied => "the server does not accept the login",
+            Self::Denied => "the server does not accept `username` or `password`",
             Self::Forbidden => "the user lacks a right",
             Self::ReadOnly => "the server takes no writes",
             Self::Refused => "the server refused a command",
