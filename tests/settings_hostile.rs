@@ -7,7 +7,7 @@ use std::fmt::Write;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
-use support::child::{Said, example, run};
+use support::child::{Said, run, settings};
 use tempfile::TempDir;
 
 /// All memory that the child may map, in KiB: what it needs without any file, and a little.
@@ -21,7 +21,7 @@ fn bounded(path: &Path) -> Said {
     command
         .env_clear()
         .args(["-c", "ulimit -v $0 && exec \"$1\" \"$2\"", MEMORY]);
-    let said = command.arg(example("settings")).arg(path);
+    let said = command.arg(settings()).arg(path);
     #[allow(clippy::disallowed_methods, reason = "how long it really takes")]
     let began = Instant::now();
     let said = run(said);

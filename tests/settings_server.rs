@@ -6,7 +6,7 @@ mod support;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
-use support::child::{example, run};
+use support::child::{built, run};
 use support::redis::Redis;
 use support::until;
 use support::web::{Answer, Client};
@@ -29,7 +29,7 @@ impl Drop for Server {
 }
 
 fn command(dir: &TempDir) -> Command {
-    let mut command = Command::new(example("server"));
+    let mut command = Command::new(built("server"));
     command.env_clear().stdin(Stdio::null());
     command
         .env("LISTEN", "127.0.0.1:0")

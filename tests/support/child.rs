@@ -5,35 +5,27 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 
-/// The folder of the examples, built anew: what `cargo test` left there may be older than the
-/// sources, or nothing.
-fn examples() -> &'static Path {
-    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
-    FOLDER.get_or_init(|| {
-        let test = std::env::current_exe().expect("the test's own path");
-        let profile = test.ancestors().nth(2).expect("the folder of the profile");
-        let target = profile.parent().expect("the target folder");
-        let mut cargo = Command::new(env!("CARGO"));
-        cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
-        cargo.args([
-            "build",
-            "--offline",
-            "--example",
-            "settings",
-            "--target-dir",
-        ]);
-        cargo.arg(target);
-        if profile.ends_with("release") {
-            cargo.arg("--release");
-        }
-        let status = cargo.status().expect("cargo runs");
-        assert!(status.success(), "the example does not build");
-        profile.join("examples")
-    })
+/// An example, built anew: what `cargo test` left there may be older than the sources, or nothing.
+pub fn built(name: &str) -> PathBuf {
+    let test = std::env::current_exe().expect("the test's own path");
+    let profile = test.ancestors().nth(2).expect("the folder of the profile");
+    let target = profile.parent().expect("the target folder");
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
+    cargo.args(["build", "--offline", "--example", name, "--target-dir"]);
+    cargo.arg(target);
+    if profile.ends_with("release") {
+        cargo.arg("--release");
+    }
+    let status = cargo.status().expect("cargo runs");
+    assert!(status.success(), "the example does not build");
+    profile.join("examples").join(name)
 }
 
-pub fn example(name: &str) -> PathBuf {
-    examples().join(name)
+/// The example that shows settings, built once.
+pub fn settings() -> &'static Path {
+    static SETTINGS: OnceLock<PathBuf> = OnceLock::new();
+    SETTINGS.get_or_init(|| built("settings"))
 }
 
 /// What it said, and whether it was content.
@@ -73,7 +65,7 @@ pub fn run(command: &mut Command) -> Said {
 
 /// With nothing but these variables.
 pub fn with_variables<V: AsRef<OsStr>>(file: Option<&Path>, variables: &[(&str, V)]) -> Said {
-    let mut command = Command::new(example("settings"));
+    let mut command = Command::new(settings());
     command.env_clear().args(file);
     command.envs(variables.iter().map(|(name, value)| (name, value)));
     run(&mut command)
