@@ -1,8 +1,7 @@
 //! [`CacheConfigBuilder`].
 
 use super::{
-    API_RESPONSE, CacheConfig, CircuitBreaker, Classes, EventRule, EventRules, Limits, RedisConfig,
-    Route, Routes,
+    CacheConfig, CircuitBreaker, Classes, EventRule, EventRules, Limits, RedisConfig, Route, Routes,
 };
 use crate::error::{ConfigError, ConfigErrorKind};
 use crate::fences::Fences;
@@ -114,73 +113,6 @@ impl CacheConfigBuilder {
     /// stored. Purges reach both. Default: empty.
     pub fn version(mut self, version: impl Into<String>) -> Self {
         self.config.version = version.into();
-        self
-    }
-
-    /// The TTL of the classes `capabilities` and `partner_config`, and of those that have
-    /// none. Default: 3600 s.
-    pub fn default_ttl(mut self, ttl: Duration) -> Self {
-        self.config.classes.default_ttl = ttl;
-        self.class_ttl("capabilities", ttl)
-            .class_ttl("partner_config", ttl)
-    }
-
-    /// The TTL of the class `quantum_state`, which changes rapidly. Default: 300 s.
-    pub fn quantum_state_ttl(self, ttl: Duration) -> Self {
-        self.class_ttl("quantum_state", ttl)
-    }
-
-    /// The TTL of the class `multi_reality`, which changes moderately. Default: 600 s.
-    pub fn multi_reality_ttl(self, ttl: Duration) -> Self {
-        self.class_ttl("multi_reality", ttl)
-    }
-
-    /// The TTL of the class `consciousness`, which is asked for often. Default: 180 s.
-    pub fn consciousness_ttl(self, ttl: Duration) -> Self {
-        self.class_ttl("consciousness", ttl)
-    }
-
-    /// The TTL of a response without a class. Default: 900 s.
-    pub fn api_response_ttl(self, ttl: Duration) -> Self {
-        self.class_ttl(API_RESPONSE, ttl)
-    }
-
-    /// The TTL of any class.
-    pub fn class_ttl(mut self, class: impl Into<String>, ttl: Duration) -> Self {
-        self.config.classes.set_ttl(class, ttl);
-        self
-    }
-
-    /// Whether the cache is warmed at start. Default: true. Read, and not used yet.
-    pub fn warmup_enabled(mut self, enabled: bool) -> Self {
-        self.warmup.enabled = enabled;
-        self
-    }
-
-    /// How many requests one batch of warming holds. Default: 100. Read, and not used yet.
-    pub fn warmup_batch_size(mut self, requests: usize) -> Self {
-        self.warmup.batch_size = requests;
-        self
-    }
-
-    /// How many requests are warmed at once. Default: 5. Read, and not used yet.
-    pub fn warmup_concurrency(mut self, requests: usize) -> Self {
-        self.warmup.concurrency = requests;
-        self
-    }
-
-    /// For how long past its lifetime a response answers at once while one task fetches a newer
-    /// one (RFC 5861 §3), where neither it nor its layer, route or class says so. Default: zero,
-    /// never.
-    pub fn stale_while_revalidate(mut self, window: Duration) -> Self {
-        self.config.classes.stale.while_revalidate = Some(window);
-        self
-    }
-
-    /// For how long past its lifetime a response answers where the handler fails (RFC 5861 §4),
-    /// where neither it nor its layer, route or class says so. Default: zero, never.
-    pub fn stale_if_error(mut self, window: Duration) -> Self {
-        self.config.classes.stale.if_error = Some(window);
         self
     }
 

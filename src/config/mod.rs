@@ -6,6 +6,7 @@ mod classes;
 mod event_rules;
 #[cfg(feature = "yaml")]
 pub(crate) mod file;
+mod lifetimes;
 mod limits;
 mod reach;
 mod redis;

@@ -58,6 +58,24 @@ impl CacheConfig {
 }
 
 impl CacheConfigBuilder {
+    /// Whether the cache is warmed at start. Default: true. Read, and not used yet.
+    pub fn warmup_enabled(mut self, enabled: bool) -> Self {
+        self.warmup.enabled = enabled;
+        self
+    }
+
+    /// How many requests one batch of warming holds. Default: 100. Read, and not used yet.
+    pub fn warmup_batch_size(mut self, requests: usize) -> Self {
+        self.warmup.batch_size = requests;
+        self
+    }
+
+    /// How many requests are warmed at once. Default: 5. Read, and not used yet.
+    pub fn warmup_concurrency(mut self, requests: usize) -> Self {
+        self.warmup.concurrency = requests;
+        self
+    }
+
     /// Adds a request that warms the cache. Default: none. Read, and not used yet.
     pub fn warm(mut self, request: WarmRequest) -> Self {
         self.config.warm.push(request);
