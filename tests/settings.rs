@@ -1,37 +1,12 @@
 //! Settings files: each key, and what is refused, with its place and without any secret.
 
 mod support;
+#[path = "support/written.rs"]
+mod written;
 
-use neuralblitz_cache::{Origin, Settings, SettingsError, SettingsErrorKind as Kind};
-use std::fmt::Write;
+use neuralblitz_cache::{Origin, Settings, SettingsErrorKind as Kind};
 use std::path::Path;
-use tempfile::TempDir;
-
-fn load(text: impl AsRef<[u8]>) -> Result<Settings, SettingsError> {
-    let dir = TempDir::new().expect("a folder");
-    let path = dir.path().join("settings.yaml");
-    std::fs::write(&path, text).expect("written");
-    Settings::load(path)
-}
-
-fn value(settings: &Settings, path: &str) -> String {
-    let found = settings.iter().find(|setting| setting.path() == path);
-    let found = found.unwrap_or_else(|| panic!("no {path} in {settings:?}"));
-    found.value().to_owned()
-}
-
-fn refused(text: impl AsRef<[u8]>) -> SettingsError {
-    let error = load(text.as_ref()).map(|settings| format!("{settings:?}"));
-    let error = error.expect_err(&String::from_utf8_lossy(text.as_ref()));
-    let mut all = format!("{error} {error:?}");
-    let mut source = std::error::Error::source(&error);
-    while let Some(cause) = source {
-        let _ = write!(all, " {cause} {cause:?}");
-        source = cause.source();
-    }
-    assert!(!all.contains("geheim"), "{all}");
-    error
-}
+use written::{load, refused, value};
 
 fn sample() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/settings.yaml"))

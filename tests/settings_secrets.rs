@@ -1,36 +1,12 @@
 //! What is secret in settings is shown by no error and by no output.
 
-use neuralblitz_cache::{Settings, SettingsError, SettingsErrorKind as Kind};
-use std::fmt::Write;
-use tempfile::TempDir;
+#[path = "support/written.rs"]
+mod written;
+
+use neuralblitz_cache::SettingsErrorKind as Kind;
+use written::{load, refused, value};
 
 const SECRET: &str = "geheim-geheim";
-
-fn load(text: impl AsRef<[u8]>) -> Result<Settings, SettingsError> {
-    let dir = TempDir::new().expect("a folder");
-    let path = dir.path().join("settings.yaml");
-    std::fs::write(&path, text).expect("written");
-    Settings::load(path)
-}
-
-fn value(settings: &Settings, path: &str) -> String {
-    let found = settings.iter().find(|setting| setting.path() == path);
-    let found = found.unwrap_or_else(|| panic!("no {path} in {settings:?}"));
-    found.value().to_owned()
-}
-
-fn refused(text: impl AsRef<[u8]>) -> SettingsError {
-    let error = load(text.as_ref()).map(|settings| format!("{settings:?}"));
-    let error = error.expect_err(&String::from_utf8_lossy(text.as_ref()));
-    let mut all = format!("{error} {error:?}");
-    let mut source = std::error::Error::source(&error);
-    while let Some(cause) = source {
-        let _ = write!(all, " {cause} {cause:?}");
-        source = cause.source();
-    }
-    assert!(!all.contains("geheim"), "{all}");
-    error
-}
 
 #[test]
 fn no_mistake_shows_a_secret_wherever_it_stands() {
