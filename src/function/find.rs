@@ -9,14 +9,11 @@ use crate::entry::Entry;
 use crate::flight::{Joined, Lead, Outcome};
 use crate::observe::{Answered, Event};
 use crate::policy::reuse::{Demand, Reuse, reuse};
-use crate::store::{Ended, Lease, Lookup, Moment, Taken, Tier};
+use crate::store::{Lease, Lookup, Moment, Tier, Tries, Try};
 use crate::taint::given_old;
 use http::HeaderMap;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// How often a lease is asked for: its holder, and whoever takes its place.
-const TRIES: u8 = 2;
 
 /// What a call came to.
 pub(super) enum Step<T> {
@@ -254,21 +251,13 @@ impl<'a, C> Way<'a, C> {
         mut lookup: Lookup,
         lead: Lead<Computed>,
     ) -> Step<T> {
-        let mut ended = 0;
-        while ended < TRIES {
+        let mut tries = Tries::default();
+        loop {
             let found = lookup.found.as_ref().map(|(entry, _)| &**entry);
-            let lease = match self.work.lease(&lookup.moment, found).await {
-                Some(Taken::Lease(lease)) => return self.run(&lookup, Some(lead), Some(lease)),
-                Some(Taken::Changed(lease)) => Some(lease),
-                Some(Taken::Held(wait)) => match wait.end(self.time_left()).await {
-                    Some(Ended::Over) => {
-                        ended += 1;
-                        None
-                    }
-                    Some(Ended::Unknown) => None,
-                    Some(Ended::Refused) | None => break,
-                },
-                None => break,
+            let taken = self.work.lease(&lookup.moment, found).await;
+            let lease = match tries.next(taken, self.time_left()).await {
+                Try::Fetch(lease) => return self.run(&lookup, Some(lead), lease),
+                Try::Look(lease) => lease,
             };
             lookup = self.look_up().await;
             let answer = lookup.found.as_ref();
@@ -282,7 +271,6 @@ impl<'a, C> Way<'a, C> {
                 return self.run(&lookup, Some(lead), lease);
             }
         }
-        self.run(&lookup, Some(lead), None)
     }
 
     fn alone<T: CacheValue>(&self, lookup: &Lookup) -> Step<T> {

@@ -9,37 +9,23 @@ use crate::entry::Entry;
 use crate::flight::Lead;
 use crate::key::variant_bytes;
 use crate::observe::Event;
-use crate::store::{Ended, Lookup, Taken};
+use crate::store::{Lookup, Taken, Tries, Try};
 use bytes::Buf;
 use hyper::body::Body;
 
-/// How often a lease is asked for: its holder, and whoever takes its place.
-const TRIES: u8 = 2;
-
 impl Way<'_> {
-    /// Leads the fetch here, and where that is wanted on all instances. What another instance
-    /// has fetched is looked up like anything else, so that no answer rests on the lease.
+    /// Leads the fetch here, and where that is wanted on all instances.
     pub(super) async fn lead_everywhere<B>(&self, lookup: &Lookup, lead: Lead<Shown>) -> Step<B>
     where
         B: Body<Data: Buf> + Send + 'static,
     {
-        let (mut later, mut ended) = (None, 0);
-        while ended < TRIES {
+        let (mut later, mut tries) = (None, Tries::default());
+        loop {
             let lookup = later.as_ref().unwrap_or(lookup);
-            let lease = match take(self.cache, self.ask, lookup).await {
-                Some(Taken::Lease(lease)) => {
-                    return self.fetch_for_all(lookup, Some(lead), Some(lease));
-                }
-                Some(Taken::Changed(lease)) => Some(lease),
-                Some(Taken::Held(wait)) => match wait.end(self.time_left()).await {
-                    Some(Ended::Over) => {
-                        ended += 1;
-                        None
-                    }
-                    Some(Ended::Unknown) => None,
-                    Some(Ended::Refused) | None => break,
-                },
-                None => break,
+            let taken = take(self.cache, self.ask, lookup).await;
+            let lease = match tries.next(taken, self.time_left()).await {
+                Try::Fetch(lease) => return self.fetch_for_all(lookup, Some(lead), lease),
+                Try::Look(lease) => lease,
             };
             let again = self.look_up().await;
             if let Some(step) = self.use_found(&again, &known_vary(self.cache, self.ask)) {
@@ -53,7 +39,6 @@ impl Way<'_> {
             }
             later = Some(again);
         }
-        self.fetch(later.as_ref().unwrap_or(lookup), Some(lead))
     }
 }
 
