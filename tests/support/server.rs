@@ -34,7 +34,7 @@ pub struct Server {
     /// Host and port.
     pub address: String,
     pub client: Client,
-    _child: Child,
+    child: Child,
     _data: TempDir,
 }
 
@@ -58,9 +58,18 @@ impl Server {
         Self {
             address: address.expect("where it listens").to_owned(),
             client: Client::new(),
-            _child: child,
+            child,
             _data: data,
         }
+    }
+
+    /// `-STOP` and `-CONT`: it stands still, its sockets stay open.
+    pub fn signal(&self, signal: &str) {
+        let pid = self.child.id().expect("it runs").to_string();
+        let status = std::process::Command::new("kill")
+            .args([signal, &pid])
+            .status();
+        assert!(status.expect("kill runs").success());
     }
 
     pub fn url(&self, path: &str) -> String {
