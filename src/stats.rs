@@ -6,6 +6,7 @@ use crate::clock::wall;
 use crate::error::Fault;
 use crate::observe::{Answered, Event, Passed, Rate};
 use crate::store::Remote;
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -209,6 +210,36 @@ pub struct HitRate {
 }
 
 impl Cache {
+    /// What had the most hits of late, the most first, and how many those were at least: method,
+    /// authority and URI of responses, names of functions. Hits of ten minutes ago count for half.
+    ///
+    /// It is a sketch of 512 keys (Space-Saving): what has more than 1/512 of all hits is in it.
+    /// A URI of over 2 KiB is not.
+    #[must_use]
+    pub fn hottest_keys(&self, most: usize) -> Vec<(String, u64)> {
+        let now = self.inner.clock.now();
+        // A key has a place by each variant; together they are less sure to be in order.
+        let mut hits = HashMap::<Box<str>, u64>::new();
+        for (asked, count) in self.inner.observer.hottest_keys(now) {
+            *hits.entry(asked.label).or_default() += count;
+        }
+        let mut hits: Vec<(String, u64)> = hits.into_iter().map(|(l, n)| (l.into(), n)).collect();
+        hits.sort_by(|(a, more), (b, less)| less.cmp(more).then_with(|| a.cmp(b)));
+        hits.truncate(most);
+        hits
+    }
+
+    /// The tags of what had the most hits of late, as [`hottest_keys`](Self::hottest_keys): of an
+    /// entry 32 at most.
+    #[must_use]
+    pub fn hottest_tags(&self, most: usize) -> Vec<(String, u64)> {
+        let now = self.inner.clock.now();
+        let tags = self.inner.observer.hottest_tags(now).into_iter();
+        tags.take(most)
+            .map(|(tag, count)| (tag.into(), count))
+            .collect()
+    }
+
     /// Hits and misses in the last `window`, at most an hour; over all routes first, then of each.
     /// It reaches back up to 15 s further than asked.
     #[must_use]

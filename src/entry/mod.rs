@@ -11,7 +11,7 @@ pub(crate) use codec::{Draft, HEADER_LEN, claimed_stamp, decode, seal};
 pub(crate) use peek::Peeked;
 
 use crate::clock::Timestamp;
-use crate::observe::Route;
+use crate::observe::{Asked, Hit, Route};
 use crate::stamp::{Scope, Stamp};
 use bytes::Bytes;
 use http::header::{AGE, CACHE_STATUS};
@@ -255,6 +255,30 @@ impl Entry {
     #[inline]
     pub(crate) fn head(&self) -> &HeaderMap {
         self.answer.headers()
+    }
+}
+
+impl Hit for Entry {
+    #[inline]
+    fn route(&self) -> Route {
+        Self::route(self)
+    }
+
+    #[inline]
+    fn handler_ms(&self) -> u32 {
+        self.meta.handler_ms
+    }
+
+    fn asked(&self) -> Asked {
+        Asked {
+            label: String::from_utf8_lossy(&self.label).into(),
+            key: (&*self.key).into(),
+            variant: (&*self.variant).into(),
+        }
+    }
+
+    fn tags(&self) -> Vec<String> {
+        Self::tags(self)
     }
 }
 

@@ -32,7 +32,7 @@ impl<T> Stale<T> {
         let (entry, answered) = (&self.1, Answered::StaleWhileRevalidate);
         let now = cache.clock.now();
         let observer = &cache.observer;
-        observer.hit(entry.route(), answered, entry.meta.handler_ms, now);
+        observer.hit(&**entry, answered, now);
         give(cache, entry);
         given_old();
         self.0
@@ -137,7 +137,7 @@ impl<'a, C> Way<'a, C> {
             Tier::Fallback => Answered::FallbackHit,
         };
         let observer = &self.cache().observer;
-        observer.hit(entry.route(), answered, entry.meta.handler_ms, now);
+        observer.hit(entry, answered, now);
         give(self.cache(), entry);
         if tier == Tier::Fallback {
             given_old();

@@ -286,9 +286,8 @@ impl<'a> Way<'a> {
             _ => Exception::WhileRevalidate,
         });
         let now = self.cache.clock.now();
-        let (answered, saved) = (Answered::StaleWhileRevalidate, entry.meta.handler_ms);
         let observer = &self.cache.observer;
-        observer.hit(self.ask.route, answered, saved, now);
+        observer.hit(entry, Answered::StaleWhileRevalidate, now);
         let response = reply::stored(entry, now, self.ask.form(), exception);
         match lead {
             Some(lead) => Step::Stale(response, self.refresh(lookup, lead)),

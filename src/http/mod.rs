@@ -147,7 +147,7 @@ fn told(observer: &Observer, tier: Tier, entry: &Entry, now: Timestamp) -> Optio
         Tier::Redis => (Answered::RedisHit, None),
         Tier::Fallback => (Answered::FallbackHit, Some(Exception::Fallback)),
     };
-    observer.hit(entry.route(), answered, entry.meta.handler_ms, now);
+    observer.hit(entry, answered, now);
     exception
 }
 

@@ -1,12 +1,14 @@
 //! What the cache counts, and what it logs. Everything that is told passes here.
 
 mod durations;
+mod hottest;
 mod refusals;
 mod routes;
 mod spans;
 mod windows;
 
 pub(crate) use durations::{BOUNDS, Histogram};
+pub(crate) use hottest::Asked;
 pub(crate) use routes::{Answered, Counts, Route};
 pub(crate) use windows::Rate;
 
@@ -15,6 +17,7 @@ use crate::clock::{Timestamp, instant};
 use crate::error::Fault;
 use crate::sync::{Arc, lock};
 use durations::Durations;
+use hottest::Hottest;
 use refusals::Refusals;
 use routes::Routes;
 use std::sync::Mutex;
@@ -161,6 +164,7 @@ pub(crate) struct Observer {
     purge_lag: Durations,
     routes: Routes,
     windows: Windows,
+    hottest: Hottest,
     health: Mutex<Health>,
     refusals: Refusals,
 }
@@ -168,6 +172,15 @@ pub(crate) struct Observer {
 #[derive(Debug, Default)]
 #[repr(align(64))]
 struct Counter(AtomicU64);
+
+/// What is known of an entry that answers.
+pub(crate) trait Hit {
+    fn route(&self) -> Route;
+    /// How long the handler took, in milliseconds.
+    fn handler_ms(&self) -> u32;
+    fn asked(&self) -> Asked;
+    fn tags(&self) -> Vec<String>;
+}
 
 /// How Redis fares.
 #[derive(Clone, Copy, Debug)]
@@ -189,6 +202,7 @@ impl Default for Observer {
             purge_lag: Durations::default(),
             routes: Routes::default(),
             windows: Windows::default(),
+            hottest: Hottest::default(),
             health: Mutex::new(Health {
                 since: instant(),
                 reason: None,
@@ -210,12 +224,16 @@ impl Observer {
         self.counters[event as usize].0.load(Ordering::Relaxed)
     }
 
-    /// A request answered without asking a handler.
+    /// A request answered by an entry, without asking a handler.
     #[inline]
-    pub(crate) fn hit(&self, route: Route, answered: Answered, handler_ms: u32, now: Timestamp) {
+    pub(crate) fn hit(&self, entry: &impl Hit, answered: Answered, now: Timestamp) {
+        let route = entry.route();
         self.windows.tick(&self.routes, now);
-        self.routes.count(route, answered);
-        self.routes.save(route, handler_ms);
+        let nth = self.routes.count(route, answered);
+        self.routes.save(route, entry.handler_ms());
+        if let Some(weight) = hottest::weight(nth) {
+            self.hottest.add(entry.asked(), entry.tags(), weight, now);
+        }
     }
 
     /// A request answered otherwise.
@@ -268,6 +286,16 @@ impl Observer {
     /// Hits and misses by route in the last `window`.
     pub(crate) fn rates(&self, now: Timestamp, window: Duration) -> Vec<(Arc<str>, Rate)> {
         self.windows.read(&self.routes, now, window)
+    }
+
+    /// The keys with the most hits of late, the most first, and how many those were at least.
+    pub(crate) fn hottest_keys(&self, now: Timestamp) -> Vec<(Asked, u64)> {
+        self.hottest.keys(now)
+    }
+
+    /// The same of tags.
+    pub(crate) fn hottest_tags(&self, now: Timestamp) -> Vec<(Box<str>, u64)> {
+        self.hottest.tags(now)
     }
 
     pub(crate) fn faults(&self, operation: Operation, fault: Fault) -> u64 {

@@ -161,9 +161,10 @@ impl Routes {
         Route(place)
     }
 
+    /// Counts an answer, and says how many like it came before.
     #[inline]
-    pub(super) fn count(&self, route: Route, answered: Answered) {
-        self.cells[usize::from(route.0)].answers[answered as usize].fetch_add(1, Ordering::Relaxed);
+    pub(super) fn count(&self, route: Route, answered: Answered) -> u64 {
+        self.cells[usize::from(route.0)].answers[answered as usize].fetch_add(1, Ordering::Relaxed)
     }
 
     #[inline]
