@@ -38,8 +38,8 @@ async fn a_unix_socket_does() {
 async fn an_acl_user_does_by_settings_and_by_url() {
     let (_dir, path, redis) = with_socket().await;
     let allowed = "ACL SETUSER app on >secret ~nb:* &nb:* +get +getrange +strlen +set +setrange \
-         +persist +del +unlink +time +type +lindex +lrange +lrem +llen +lpop +rpush +eval \
-         +evalsha +publish +subscribe +ping +select +client|tracking +role +scan";
+         +persist +del +unlink +time +type +lindex +lrange +lrem +llen +lpop +rpush +rename \
+         +pexpire +eval +evalsha +publish +subscribe +ping +select +client|tracking +role +scan";
     let words: Vec<&str> = allowed.split_whitespace().collect();
     say(&redis, &words).await;
     say(&redis, &["ACL", "SETUSER", "default", "off"]).await;

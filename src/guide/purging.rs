@@ -153,8 +153,8 @@
 //!
 //! ```text
 //! ACL SETUSER app on >secret ~nb:* &nb:* +get +getrange +strlen +set +setrange +persist +del
-//!   +unlink +time +type +lindex +lrange +lrem +llen +lpop +rpush +eval +evalsha +publish
-//!   +subscribe +ping +select +client|tracking +role +scan
+//!   +unlink +time +type +lindex +lrange +lrem +llen +lpop +rpush +rename +pexpire +eval +evalsha
+//!   +publish +subscribe +ping +select +client|tracking +role +scan
 //! ```
 //!
 //! Without `publish` purges are applied all the same: who listens notices them by the clock.

@@ -78,7 +78,7 @@ impl Lease {
 }
 
 /// Nobody else's, on any instance.
-fn token() -> String {
+pub(super) fn token() -> String {
     let random = || RandomState::new().build_hasher().finish();
     format!("{:016x}{:016x}", random(), random())
 }

@@ -16,10 +16,15 @@ if type(old) == 'string' and #old == 24 and string.sub(old, 1, 4) == 'NBCE' then
   local stamp, time = struct.unpack('>I8I8', old, 9)
   local new_stamp, new_time = struct.unpack('>I8I8', ARGV[1], 9)
   if stamp > new_stamp or (stamp == new_stamp and time > new_time) then
+    if KEYS[2] then redis.call('UNLINK', KEYS[2]) end
     return 0
   end
 end
-redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+if not KEYS[2] then
+  redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+elseif redis.call('PEXPIRE', KEYS[2], ARGV[2]) == 1 then
+  redis.call('RENAME', KEYS[2], KEYS[1])
+end
 return 1
 ";
 
@@ -228,12 +233,21 @@ impl Scripts {
         }
     }
 
-    pub(super) fn store<'a>(&'a self, write: &'a Write) -> Invocation<'a> {
+    /// Stores an envelope; one that stands under `aside` already takes its place.
+    pub(super) fn store<'a>(&'a self, write: &'a Write, aside: Option<&'a str>) -> Invocation<'a> {
         let ttl = millis(write.ttl).clamp(1, LONGEST);
+        let name = write.name.as_bytes();
+        let envelope = match aside {
+            None => write.entry.wire(),
+            // Its header says what is newer.
+            Some(_) => write.entry.header(),
+        };
         Invocation {
             code: &self.store,
-            keys: vec![write.name.as_bytes()],
-            args: vec![write.entry.wire().to_vec(), ttl.to_string().into_bytes()],
+            keys: std::iter::once(name)
+                .chain(aside.map(str::as_bytes))
+                .collect(),
+            args: vec![envelope.to_vec(), ttl.to_string().into_bytes()],
         }
     }
 

@@ -2,17 +2,25 @@
 
 use super::handle::At;
 use super::header::{self, Record};
+use super::lease::token;
 use super::reply::bytes_of;
 use super::scripts::{Keys, Purge};
 use super::{Shared, Write};
-use crate::clock::instant;
+use crate::clock::{instant, millis};
 use crate::error::Fault;
 use crate::observe::Operation;
 use crate::stamp::{Order, Stamp, Subject};
 use ::redis::{Pipeline, Value};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 use tracing::Instrument;
+
+/// Bytes of the largest envelope that is an argument of the script that stores it.
+const LARGE: usize = 64 << 10;
+
+/// For how long a larger one may stand aside.
+const ASIDE: Duration = Duration::from_mins(1);
 
 impl Shared {
     pub(super) fn seen(&self) -> Stamp {
@@ -104,15 +112,32 @@ impl Shared {
 
     pub(super) async fn store(&self, write: &Write) -> Result<(), Fault> {
         let begun = instant();
-        let stored = self.scripts.store(write);
-        let stored = stored
-            .run(&self.client)
-            .instrument(Operation::Store.span())
-            .await;
+        let stored = self.put(write).instrument(Operation::Store.span()).await;
         self.observer.took(Operation::Store, begun.elapsed());
         match stored? {
             Value::ServerError(_) => Err(Fault::Refused),
             _ => Ok(()),
+        }
+    }
+
+    /// A large envelope is sent aside first: a script copies its arguments twice, and for some
+    /// milliseconds nobody else would be answered.
+    async fn put(&self, write: &Write) -> Result<Value, Fault> {
+        if write.entry.wire().len() <= LARGE {
+            return self.scripts.store(write, None).run(&self.client).await;
+        }
+        // In the slot of the entry, and nobody else's.
+        let name = format!("part:{{{}}}:{}", write.name, token());
+        let aside = self.namespace.name(&name);
+        let mut pipe = Pipeline::with_capacity(1);
+        pipe.cmd("SET").arg(&aside).arg(&write.entry.wire()[..]);
+        pipe.arg("PX").arg(millis(ASIDE));
+        match self.client.send(&Arc::new(pipe)).await?.pop() {
+            Some(Value::Okay) => {
+                let stored = self.scripts.store(write, Some(&aside));
+                stored.run(&self.client).await
+            }
+            _ => Err(Fault::Refused),
         }
     }
 }
