@@ -93,6 +93,13 @@ impl<B> CacheBody<B> {
     }
 }
 
+/// Empty. Layers that answer by themselves (CORS, timeouts) make the body of what they wrap.
+impl<B> Default for CacheBody<B> {
+    fn default() -> Self {
+        Self::empty()
+    }
+}
+
 impl<B> CacheBody<B>
 where
     B: Body<Data: Buf> + Send + 'static,
