@@ -1,23 +1,34 @@
 //! The user's guide: what is stored, who gets it, and what is promised.
 //!
-//! - [`migrating`]: putting the layer on an existing app, and where in the stack
-//! - [`storing`]: which responses are stored, for how long, and how they are validated
-//! - [`security`]: why nobody gets another user's response
-//! - [`faults`]: what each fault of Redis costs, measured, and how it is got over
-//! - [`outages`]: how long a request waits for Redis, what answers while it is away, and stale
-//!   answers while a handler fails
+//! Putting it to use:
+//!
+//! - [`migrating`]: an existing endpoint, by a layer or by a cached function; names, writes, proxies
+//! - [`order`]: what happens with authentication, CORS, compression, timeouts and other layers outside
+//!   the cache, and inside it
+//! - [`settings`]: the settings file, the environment over it, and each key with its default
+//! - [`topologies`]: sockets, Sentinel, clusters, TLS; what a failover means
+//!
+//! Running it:
+//!
 //! - [`operating`]: what is counted, and how to see it
 //! - [`purging`]: kinds of purges and what they cost, tags, unsafe methods, the near tier, what a
 //!   Redis user must be allowed
-//! - [`topologies`]: sockets, Sentinel, clusters, TLS; what a failover means
+//!
+//! What to rely on:
+//!
+//! - [`promises`]: what holds after a purge, when Redis is away, and under load
+//! - [`security`]: why nobody gets another user's response; what Redis holds, and who may read it
+//! - [`storing`]: which responses are stored, for how long, and how they are validated
+//! - [`outages`]: how long a request waits for Redis, what answers while it is away, and stale
+//!   answers while a handler fails
+//! - [`faults`]: what each fault of Redis costs, measured, and how it is got over
 //! - [`rfc`]: each section of the HTTP caching RFCs, where it is done and which test shows it, and
 //!   each departure with its reason
-//! - [`settings`]: the settings file, the environment over it, and each key with its default
-//! - [`promises`]: what holds after a purge, when Redis is away, and under load
 
 pub mod faults;
 pub mod migrating;
 pub mod operating;
+pub mod order;
 pub mod outages;
 pub mod promises;
 pub mod purging;
