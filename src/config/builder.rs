@@ -103,7 +103,7 @@ impl CacheConfigBuilder {
         self
     }
 
-    /// What all keys in Redis begin with. Default: `nb`.
+    /// What all keys in Redis begin with: letters, digits, `-`, `_`, `.` and `:`. Default: `nb`.
     pub fn namespace(mut self, namespace: impl Into<String>) -> Self {
         self.config.namespace = namespace.into();
         self
@@ -124,7 +124,7 @@ impl CacheConfigBuilder {
         self
     }
 
-    /// After how many failures in a row Redis is left alone. Default: 5.
+    /// After how many failures in a row Redis is left alone, one or more. Default: 5.
     pub fn circuit_breaker_threshold(mut self, failures: u32) -> Self {
         self.config.breaker.threshold = failures;
         self
@@ -144,25 +144,27 @@ impl CacheConfigBuilder {
         self
     }
 
-    /// Bytes of the local tier: keys, heads and bodies. Default: 64 MiB.
+    /// Bytes of the local tier: keys, heads and bodies; more than zero. Default: 64 MiB.
     pub fn local_bytes(mut self, bytes: usize) -> Self {
         self.config.local_bytes = bytes;
         self
     }
 
-    /// Bytes of the largest body that is stored. Larger ones pass through. Default: 2 MiB.
+    /// Bytes of the largest body that is stored, less than 4 GiB. Larger ones pass through.
+    /// Default: 2 MiB.
     pub fn max_body(mut self, bytes: usize) -> Self {
         self.config.max_body = bytes;
         self
     }
 
-    /// How long a request waits for Redis before it goes to the handler. Default: 50 ms.
+    /// How long a request waits for Redis before it goes to the handler; more than zero. Default:
+    /// 50 ms.
     pub fn soft_limit(mut self, limit: Duration) -> Self {
         self.config.soft_limit = limit;
         self
     }
 
-    /// How long a request waits for another that fetches the same. Default: 10 s.
+    /// How long a request waits for another that fetches the same; more than zero. Default: 10 s.
     pub fn coalesce_timeout(mut self, timeout: Duration) -> Self {
         self.config.coalesce_timeout = timeout;
         self
@@ -194,7 +196,7 @@ impl CacheConfigBuilder {
     }
 
     /// Cells of the record of purges, 16 bytes each. Scopes that share a cell are purged
-    /// together. A record that exists keeps its size. Default: 65,536; at most 2^20.
+    /// together. A record that exists keeps its size. Default: 65,536; 64 to 2^20.
     pub fn stamp_cells(mut self, cells: usize) -> Self {
         self.config.stamp_cells = cells;
         self
@@ -317,8 +319,8 @@ impl CacheConfigBuilder {
     }
 
     /// How long the local tier is trusted after Redis was last heard of, counted from when it
-    /// was asked; it is asked three times as often. Only for [`near_cache`](Self::near_cache).
-    /// Default: 1 s.
+    /// was asked; it is asked three times as often. Only for [`near_cache`](Self::near_cache). At
+    /// least 30 ms. Default: 1 s.
     pub fn coherence_bound(mut self, bound: Duration) -> Self {
         self.config.coherence_bound = bound;
         self
@@ -332,7 +334,8 @@ impl CacheConfigBuilder {
         self
     }
 
-    /// Whether requests may make the cache work harder. Default: they may not.
+    /// Whether requests may make the cache work harder, by `no-cache`, `max-age` and the like.
+    /// Default: they may not.
     pub fn client_directives(mut self, rule: ClientDirectives) -> Self {
         self.config.client_directives = rule;
         self
@@ -344,13 +347,15 @@ impl CacheConfigBuilder {
         self
     }
 
-    /// Which request fields say who is asking.
+    /// Which request fields say who is asking. Default: `Authorization`, `Proxy-Authorization`,
+    /// `Cookie` and `X-Api-Key`.
     pub fn credentials(mut self, rule: Credentials) -> Self {
         self.config.credentials = rule;
         self
     }
 
-    /// Adds settings for a path pattern.
+    /// Adds settings for a path pattern, `/quantum/{id}` or `/files/{*rest}`. One that cannot be read,
+    /// or means the same as another's, is refused.
     pub fn route(mut self, route: Route) -> Self {
         self.routes.push(route);
         self

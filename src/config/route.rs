@@ -45,14 +45,17 @@ impl Route {
     }
 
     /// How long a response stays fresh, whatever its `Cache-Control` or `Expires` says. Not
-    /// against `no-store`, `private` or the credentials rule.
+    /// against `no-store`, `private`, the credentials rule or the class's
+    /// [`class_max_ttl`](crate::CacheConfigBuilder::class_max_ttl).
     #[must_use]
     pub fn override_ttl(mut self, ttl: Duration) -> Self {
         self.rules.override_ttl = Some(ttl);
         self
     }
 
-    /// The data class, whose TTL applies where nothing nearer says one.
+    /// The data class, whose TTL applies where nothing nearer says one. It must be one that a setting
+    /// names ([`class_ttl`](crate::CacheConfigBuilder::class_ttl)), or of those with a TTL by default:
+    /// else it is refused. Default: none, which is `api_response`.
     #[must_use]
     pub fn class(mut self, class: impl Into<String>) -> Self {
         self.rules.class = Some(class.into());
@@ -91,7 +94,7 @@ impl Route {
         self
     }
 
-    /// Leaves these paths alone.
+    /// Leaves these paths alone; a write that succeeds purges its URI all the same.
     #[must_use]
     pub fn bypass(mut self) -> Self {
         self.rules.bypass = true;

@@ -17,10 +17,11 @@ type BypassFn = dyn Fn(&RequestView<'_>) -> bool + Send + Sync;
 /// Caches the responses of the service it wraps. Cheap to clone.
 ///
 /// Several layers of one cache may be nested. The outermost stores; an inner one that has
-/// only [`ttl`](Self::ttl), [`override_ttl`](Self::override_ttl), [`class`](Self::class) or
-/// stale windows or tags hands these outward. An inner one with [`key`](Self::key), [`bypass`](Self::bypass),
-/// [`credentials`](Self::credentials) or [`lease`](Self::lease) of its own caches by itself, and
-/// the outer does not store what passes it.
+/// only [`ttl`](Self::ttl), [`override_ttl`](Self::override_ttl), [`class`](Self::class), stale
+/// windows or tags hands these outward. An inner one with [`key`](Self::key),
+/// [`bypass`](Self::bypass), [`credentials`](Self::credentials) or [`lease`](Self::lease) of its own
+/// caches by itself, and the outer does not store what passes it. What happens with the layers of
+/// others outside and inside it is in [`guide::order`](crate::guide::order).
 #[derive(Clone)]
 pub struct CacheLayer {
     pub(super) shared: Arc<Shared>,
@@ -96,7 +97,8 @@ impl CacheLayer {
     }
 
     /// How long a response stays fresh, whatever its `Cache-Control` or `Expires` says. Not
-    /// against `no-store`, `private` or the credentials rule.
+    /// against `no-store`, `private`, the credentials rule or the class's
+    /// [`class_max_ttl`](crate::CacheConfigBuilder::class_max_ttl).
     #[must_use]
     pub fn override_ttl(self, ttl: Duration) -> Self {
         self.with(|shared| shared.hints.override_ttl = Some(ttl))

@@ -11,9 +11,9 @@ use crate::sync::{Arc, Mutex, lock};
 use http::Extensions;
 use std::time::Duration;
 
-/// A response extension: how long this response stays fresh. It wins over every setting and
-/// over `Cache-Control`, but not over `no-store`, `private` or the credentials rule. Zero:
-/// do not store.
+/// A response extension: how long this response stays fresh. It wins over every setting but
+/// [`class_max_ttl`](crate::CacheConfigBuilder::class_max_ttl), and over `Cache-Control`, but not
+/// over `no-store`, `private` or the credentials rule. Zero: do not store.
 ///
 /// ```
 /// use axum::{Extension, response::IntoResponse};

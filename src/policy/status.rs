@@ -41,7 +41,7 @@ impl Forwarded {
     }
 }
 
-/// What became of the response (§2.3 to §2.5).
+/// What became of the response (§2.5, §2.6).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Fate {
     /// It will be stored if it completes.
