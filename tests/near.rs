@@ -170,3 +170,25 @@ async fn a_record_that_is_gone_takes_all_with_it() {
         assert_eq!(applied, Purged::Applied, "{run} {command:?}");
     }
 }
+
+#[tokio::test]
+async fn an_entry_deleted_by_hand_is_gone_for_who_asks_redis_and_for_no_near_hit() {
+    let redis = Redis::start().await;
+    let near = app(redis.config());
+    coherent(&near).await;
+    stored(&near, "/x").await;
+    let confirming = App::new(redis.config().build().expect("usable"), |_, _| {
+        counted(7, &[])
+    });
+    assert_eq!(confirming.get("/x").await.text(), "run 0");
+    let names = redis.keys().await;
+    let entries = names.iter().filter(|name| name.contains(":api_response:"));
+    let mut delete = redis::cmd("DEL");
+    entries.for_each(|name| {
+        delete.arg(name);
+    });
+    let deleted = delete.query_async(&mut redis.connection().await).await;
+    assert_eq!(deleted, Ok(1));
+    assert!(near.get("/x").await.is_hit());
+    assert_eq!(confirming.get("/x").await.text(), "run 7");
+}
