@@ -6,11 +6,14 @@
 //! - [`order`]: what happens with authentication, CORS, compression, timeouts and other layers outside
 //!   the cache, and inside it
 //! - [`settings`]: the settings file, the environment over it, and each key with its default
+//! - [`lifetimes`]: which TTL for which kind of data, and how to see whether it is good
 //! - [`topologies`]: sockets, Sentinel, clusters, TLS; what a failover means
 //!
 //! Running it:
 //!
 //! - [`operating`]: what is counted, and how to see it
+//! - [`tuning`]: which setting changes what, and the figure that tells when
+//! - [`troubleshooting`]: by what is seen, with the command that shows the cause
 //! - [`purging`]: kinds of purges and what they cost, tags, unsafe methods, the near tier, what a
 //!   Redis user must be allowed
 //!
@@ -26,6 +29,7 @@
 //!   each departure with its reason
 
 pub mod faults;
+pub mod lifetimes;
 pub mod migrating;
 pub mod operating;
 pub mod order;
@@ -38,3 +42,5 @@ pub mod security;
 pub mod settings;
 pub mod storing;
 pub mod topologies;
+pub mod troubleshooting;
+pub mod tuning;

@@ -1,0 +1,119 @@
+//! The commands of the chapter on troubleshooting: each is run, and says what the chapter shows.
+
+mod support;
+
+use std::process::Command;
+use std::time::Duration;
+use support::redis::Redis;
+use support::server::{Server, TOKEN};
+use support::tools::{run, text_of};
+use support::until;
+
+/// A command, and the lines that it is said to write.
+#[derive(Debug)]
+struct Shown {
+    command: String,
+    lines: Vec<String>,
+}
+
+/// The commands of the example by section, those for Redis left out.
+fn sections() -> Vec<(String, Vec<Shown>)> {
+    let mut sections: Vec<(String, Vec<Shown>)> = Vec::new();
+    let mut shown = false;
+    for line in text_of("src/guide/troubleshooting.rs").lines() {
+        let line = line.trim_start_matches("//!").trim();
+        if let Some(title) = line.strip_prefix("# ") {
+            sections.push((title.to_owned(), Vec::new()));
+        }
+        let Some((_, commands)) = sections.last_mut() else {
+            continue;
+        };
+        if let Some(command) = line.strip_prefix("$ ") {
+            shown = command.starts_with("curl ");
+            let (command, lines) = (command.to_owned(), Vec::new());
+            commands.extend(shown.then_some(Shown { command, lines }));
+        } else if line.starts_with("```") {
+            shown = false;
+        } else if let Some(last) = commands.last_mut().filter(|_| shown) {
+            last.lines.push(line.to_owned());
+        }
+    }
+    sections.retain(|(_, commands)| !commands.is_empty());
+    sections
+}
+
+/// Whether a line is what is shown, where `…` stands for anything.
+fn agrees(shown: &str, said: &str) -> bool {
+    let mut pieces = shown.split('…');
+    let first = pieces.next().unwrap_or_default();
+    let Some(mut rest) = said.strip_prefix(first) else {
+        return false;
+    };
+    for piece in pieces.by_ref() {
+        match rest.find(piece) {
+            Some(at) => rest = &rest[at + piece.len()..],
+            None => return false,
+        }
+    }
+    rest.is_empty() || shown.ends_with('…')
+}
+
+impl Shown {
+    fn agrees(&self, said: &str) -> bool {
+        let said: Vec<&str> = said.lines().map(str::trim_end).collect();
+        let mut pairs = self.lines.iter().zip(&said);
+        self.lines.len() == said.len() && pairs.all(|(shown, said)| agrees(shown, said))
+    }
+
+    /// Runs it until it says what is shown: what Redis is told takes a moment.
+    async fn try_on(&self, server: &Server) {
+        let command = self.command.replace("localhost:3000", &server.address);
+        let mut said = String::new();
+        let agreed = tokio::time::timeout(Duration::from_secs(20), async {
+            loop {
+                let mut shell = Command::new("sh");
+                let output = run(shell.args(["-c", &command]).env("TOKEN", TOKEN));
+                said = String::from_utf8(output.stdout).expect("text");
+                if self.agrees(&said) {
+                    return;
+                }
+                tokio::task::yield_now().await;
+            }
+        });
+        assert!(agreed.await.is_ok(), "{self:#?}\nsays {said}");
+    }
+}
+
+#[test]
+fn what_is_left_out_stands_for_anything() {
+    assert!(agrees("a…c", "abc") && agrees("…c", "abc") && agrees("a…", "abc"));
+    assert!(agrees("abc", "abc") && agrees("a…b…c", "a1b2c"));
+    assert!(!agrees("a…c", "abcd") && !agrees("b…", "abc") && !agrees("a…d…", "abc"));
+}
+
+#[tokio::test]
+async fn each_command_says_what_the_chapter_shows() {
+    let sections = sections();
+    let commands = sections.iter().map(|(_, commands)| commands.len());
+    assert!(
+        commands.sum::<usize>() >= 20,
+        "they are found: {sections:?}"
+    );
+    for (title, commands) in sections {
+        let mut redis = Redis::start().await;
+        let url = format!("redis://127.0.0.1:{}/0", redis.port);
+        let server = Server::start(&[("REDIS_URL", &url), ("NB_CACHE__SOFT_LIMIT", "5")]).await;
+        let stats = server.url("/cache/stats");
+        until("it is connected", async || {
+            let stats = server.client.get(&stats).await;
+            stats.text().contains(r#""coherent":true,"connected":true"#)
+        })
+        .await;
+        if matches!(&*title, "Redis cannot be reached" | "Purges stay queued") {
+            redis.kill();
+        }
+        for command in commands {
+            command.try_on(&server).await;
+        }
+    }
+}
