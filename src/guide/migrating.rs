@@ -1,8 +1,62 @@
-//! Putting the layer on an existing app.
+//! Putting the cache on an existing endpoint.
 //!
-//! One layer around the router, and where a route wants a TTL of its own, another layer of the
-//! same cache on that route. The outermost layer stores; what an inner one says of the lifetime is
-//! handed outward.
+//! Before: each request computes.
+//!
+//! ```
+//! use axum::{Router, extract::Path, routing::get};
+//!
+//! async fn quantum(Path(id): Path<u32>) -> String {
+//!     format!("{id} superposed")
+//! }
+//!
+//! let app: Router = Router::new().route("/api/v1/quantum/{id}", get(quantum));
+//! # let _ = app;
+//! ```
+//!
+//! There are two forms, which go together: a layer, which stores the response, and a cached function,
+//! which stores a value that responses are made of.
+//!
+//! | | a layer | a cached function |
+//! |---|---|---|
+//! | for | an answer that is the same for all who ask with this URI, and these `Vary` fields | what several endpoints need, or the slow part of an answer that is not the same for all |
+//! | the handler | does not run on a hit | runs each time, and is given the value |
+//! | key | authority, path and query | name and arguments |
+//! | client conditions, ranges, `Age`, `Cache-Status` | answered here | as the handler does it |
+//! | requests with credentials | kept apart, unless the response says so | the arguments say whom the value is for |
+//!
+//! # By a layer
+//!
+//! One route: `get(h)` becomes `get(h).layer(cache.layer().ttl(..))`.
+//!
+//! ```
+//! use axum::{Router, body::Body, extract::Path, http::Request, routing::get};
+//! use neuralblitz_cache::{Cache, CacheConfig};
+//! use std::time::Duration;
+//! use tower::ServiceExt;
+//!
+//! async fn quantum(Path(id): Path<u32>) -> String {
+//!     format!("{id} superposed")
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let cache = Cache::new(CacheConfig::default());
+//! let five_minutes = cache.layer().ttl(Duration::from_secs(300));
+//! let app = Router::new().route("/api/v1/quantum/{id}", get(quantum).layer(five_minutes));
+//!
+//! for said in ["fwd=uri-miss; stored", "hit; ttl="] {
+//!     let request = Request::get("/api/v1/quantum/7").body(Body::empty())?;
+//!     let answer = app.clone().oneshot(request).await?;
+//!     assert!(answer.headers()["cache-status"].to_str()?.contains(said));
+//!     axum::body::to_bytes(answer.into_body(), 1024).await?;
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The whole app: one layer around the router, and where a route wants a TTL of its own, another
+//! layer of the same cache on that route. The outermost layer stores; what an inner one says of the
+//! lifetime is handed outward. The admin endpoints are merged after the layer.
 //!
 //! ```
 //! use axum::{Router, routing::get};
@@ -22,44 +76,56 @@
 //! # let _ = app;
 //! ```
 //!
-//! # A cached function in it
+//! # By a cached function
 //!
-//! What several endpoints need, or what is slow in an endpoint that differs for each user, is cached
-//! where it is computed ([`function`](mod@crate::function)): with the feature `macros`
-//! `#[cache_result(prefix = "quantum_state")]` on an `async fn`, or by hand. A response that is
-//! made of it is purged with it.
+//! The slow part moves into a function that is cached ([`function`](mod@crate::function)): with the
+//! feature `macros` `#[cache_result(prefix = "quantum_state", ttl = 300)]` on an `async fn`, or by
+//! hand as here. A response that is made of its result is purged with it.
 //!
 //! ```
-//! use axum::{Router, extract::Path, routing::get};
-//! use neuralblitz_cache::{CacheConfig, CacheLayer, function};
+//! use axum::{Router, body::Body, extract::Path, http::Request, routing::get};
+//! use neuralblitz_cache::{Cache, CacheConfig, function};
+//! use std::time::Duration;
+//! use tower::ServiceExt;
 //!
 //! async fn quantum(Path(id): Path<u32>) -> String {
-//!     let state = function("quantum_state").tags([format!("state:{id}")]);
+//!     let state = function("quantum_state")
+//!         .ttl(Duration::from_secs(300))
+//!         .tags([format!("state:{id}")]);
 //!     state.call(&id, || async move { format!("{id} superposed") }).await
 //! }
 //!
-//! # fn main() -> Result<(), neuralblitz_cache::CacheError> {
-//! let layer = CacheLayer::new(CacheConfig::default());
-//! layer.cache().install()?;
-//! let app: Router = Router::new().route("/api/v1/quantum/{id}", get(quantum)).layer(layer);
-//! # let _ = app;
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let cache = Cache::new(CacheConfig::default());
+//! cache.install()?;
+//! let app = Router::new().route("/api/v1/quantum/{id}", get(quantum));
+//!
+//! for _ in 0..2 {
+//!     let request = Request::get("/api/v1/quantum/7").body(Body::empty())?;
+//!     assert_eq!(app.clone().oneshot(request).await?.status(), 200);
+//! }
+//! assert_eq!((cache.stats().misses, cache.stats().local_hits), (1, 1));
+//! let _ = cache.purge_tag("state:7").await?;
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! # Where in the stack
+//! # What to look at first
 //!
-//! - **Inside authentication.** A hit does not run what stands further in: a cache outside
-//!   an authentication layer would answer for it. Requests with credentials are not looked
-//!   up by default, but a check of, say, the client's address is not a credential.
-//! - **Outside compression**, if the compressing layer sends `Vary: Accept-Encoding`: then
-//!   the compressed bytes are stored, one variant for each coding. Inside it, every hit is
-//!   compressed again.
-//! - **CORS** fields are part of the stored head. A layer that answers per origin must send
-//!   `Vary: Origin`, as tower-http's does; else put it outside the cache.
-//! - **Concurrency limits and load shedding** go further in: a hit neither waits for a
-//!   permit nor keeps one.
-//! - What a middleware outside adds to a response is not stored; what one inside adds is.
+//! 1. **Who may see the answer.** By default requests with `Authorization`, `Proxy-Authorization`,
+//!    `Cookie` or `X-Api-Key` are kept apart. If your app knows its users by anything else, say so
+//!    before anything else: [`security`](super::security).
+//! 2. **Where the layer stands**: inside authentication, and for each other layer what
+//!    [`order`](super::order) says.
+//! 3. **What the answer depends on** beside authority, path and query: into `Vary`, or the key
+//!    ([`KeyRules`](crate::KeyRules)).
+//! 4. **How old it may be**: [`lifetimes`](super::lifetimes). A handler that sends `Cache-Control`
+//!    has said it already, and is heard before `.ttl()`.
+//! 5. **What changes it**: a write to the same URI purges it; for all else a tag, purged after the
+//!    commit ([`purging`](super::purging)).
+//! 6. Ask twice, and read `Cache-Status`: `fwd=uri-miss; stored`, then `hit`. If not,
+//!    [`troubleshooting`](super::troubleshooting).
 //!
 //! # One name or several
 //!

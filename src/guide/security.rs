@@ -30,9 +30,76 @@
 //! - **Tags** go out to clients in `Cache-Tag` and `Surrogate-Key` unless
 //!   [`strip_tags`](crate::CacheConfigBuilder::strip_tags); those of
 //!   [`CacheTags`](crate::CacheTags) never do.
-//! - **Redis** is trusted to hold what was stored, and what was purged: keep it on an internal
-//!   network, with a password, and give the user no more than [`purging`](super::purging) lists. An
-//!   envelope that is damaged, foreign or of another layout is a miss. Bodies are stored as they
-//!   are; encryption is not part of this version.
 //! - **Logs** hold no query, cookie or token; no error and no `Debug` output shows a
 //!   password.
+//!
+//! # Keys
+//!
+//! Every key in Redis begins with the `namespace`, `nb` by default, and a colon, and so does each
+//! channel. Services that share a server each have one of their own and cannot collide with each other,
+//! or with what else lies there; let none be another with a colon behind it.
+//! Responses are `nb:api_response:` and hashes (SHA-256, 128 bits of each) of the parts of their key,
+//! values `nb:` and the name that they were set under, results of functions `nb:`, their prefix and a
+//! hash: a hash that was met on purpose is a miss, because the whole key is in the entry and is
+//! compared. Nothing that this crate does touches a key outside its namespace, `clear` included.
+//!
+//! # Redis
+//!
+//! Redis is trusted with what was stored, and with what was purged: who can write to it can answer in
+//! your name. So:
+//!
+//! - Keep it on an internal network. In `deploy/docker-compose.yml` it is published on 127.0.0.1
+//!   alone; `deploy/redis.conf` binds all interfaces, because a container has no other way in, and
+//!   leaves it to that network to say who may reach it.
+//! - Give it a password or, better, a user of its own with no more than the rights, keys and channels
+//!   that [`purging`](super::purging) lists. The password goes into `REDIS_PASSWORD`, and is shown by
+//!   nothing.
+//! - Over a network that others share, use TLS, with the feature `tls`:
+//!   [`topologies`](super::topologies).
+//! - An envelope that is damaged, foreign or of another layout is a miss. The checksum in it finds
+//!   damage, and no forger.
+//!
+//! # Sensitive data
+//!
+//! What is not stored cannot leak: `no-store`, [`CacheTtl`](crate::CacheTtl) of zero, a route with
+//! [`bypass`](crate::Route::bypass). What is stored lives briefly, and nowhere else:
+//!
+//! ```
+//! use neuralblitz_cache::{CacheConfig, Route};
+//! use std::time::Duration;
+//!
+//! let brief = Duration::from_secs(30);
+//! let cfg = CacheConfig::builder()
+//!     .class_ttl("personal", brief)
+//!     .class_max_ttl("personal", brief)
+//!     .class_local_only("personal", true)
+//!     .route(Route::new("/api/v1/me").class("personal"))
+//!     .route(Route::new("/api/v1/payments/{id}").bypass())
+//!     .build()?;
+//! # let _ = cfg;
+//! # Ok::<(), neuralblitz_cache::ConfigError>(())
+//! ```
+//!
+//! [`class_max_ttl`](crate::CacheConfigBuilder::class_max_ttl) caps every lifetime of the class,
+//! whoever says more; [`class_local_only`](crate::CacheConfigBuilder::class_local_only) keeps its
+//! responses and results of functions out of Redis. Neither applies to values that
+//! [`Cache::set`](crate::Cache::set) stores: those have the TTL that they are given, and lie in Redis.
+//! Purges of what is `local_only` reach it as they reach all else. More in
+//! [`lifetimes`](super::lifetimes).
+//!
+//! # Encryption
+//!
+//! What there is: connections to Redis, sentinels included, are encrypted with TLS, if the feature
+//! `tls` is on and `tls: true` or `rediss://` is set. What there is not: encryption of what is stored.
+//! Bodies, heads, URIs with their queries, tags and values lie in Redis as they are, and whoever can
+//! read its memory, a snapshot, an append-only file or a replica can read them; so it is in the memory
+//! of the process. Until that is built, what must not be read there is `local_only` or not stored, or
+//! is encrypted by your code before it is a value ([`Cache::set`](crate::Cache::set)), with a key that
+//! Redis never sees; and the server's disk is encrypted, or it keeps nothing (`save ""` and
+//! `appendonly no`, as in `deploy/redis.conf`).
+//!
+//! # The admin endpoints
+//!
+//! What shows keys, URIs, heads and bodies, and what purges, wants `admin_token`, compared in constant
+//! time; without one configured it is closed. The rest shows figures and patterns of routes: keep all
+//! of it off the public network all the same ([`operating`](super::operating)).
