@@ -1,4 +1,5 @@
 //! The chapters of the guide are where readers look for them, and name what there is.
+#![cfg(feature = "metrics")]
 
 mod support;
 
