@@ -1,4 +1,5 @@
 //! The commands of the chapter on troubleshooting: each is run, and says what the chapter shows.
+#![cfg(all(unix, feature = "redis", feature = "admin"))]
 
 mod support;
 
