@@ -25,6 +25,9 @@
 //! # }
 //! ```
 //!
+//! The [`guide`] is for its users: begin with [`guide::migrating`], and with [`guide::security`] if
+//! your app knows who is asking.
+//!
 //! # Features
 //!
 //! | feature | default | adds |

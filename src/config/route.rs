@@ -37,7 +37,9 @@ impl Route {
         }
     }
 
-    /// How long a response stays fresh that does not say so itself.
+    /// How long a response stays fresh that does not say so itself. Default: what the class says.
+    /// Zero: it is not stored, but for what is to be validated
+    /// ([`validation`](crate::CacheConfigBuilder::validation)).
     #[must_use]
     pub fn ttl(mut self, ttl: Duration) -> Self {
         self.rules.ttl = Some(ttl);

@@ -25,6 +25,7 @@
 //! | `fwd=stale` | what is stored is past its lifetime, or its windows |
 //! | `fwd=stale; fwd-status=503; detail=stale-if-error` | the handler failed, and a stale answer stands in |
 //! | `fwd=bypass` | the request bears credentials |
+//! | `fwd=partial` | a part is stored, and not all that was asked for (`store_parts`) |
 //! | `fwd=request` | the request asked for it (`ClientDirectives::Obey`) |
 //!
 //! # Redis cannot be reached

@@ -90,7 +90,9 @@ impl CacheLayer {
         self.shared.cache.clone()
     }
 
-    /// How long a response stays fresh that does not say so itself.
+    /// How long a response stays fresh that does not say so itself. Default: what the route, then the
+    /// class says. Zero: it is not stored, but for what is to be validated
+    /// ([`validation`](crate::CacheConfigBuilder::validation)).
     #[must_use]
     pub fn ttl(self, ttl: Duration) -> Self {
         self.with(|shared| shared.hints.ttl = Some(ttl))

@@ -78,7 +78,8 @@ impl Cache {
         Ok(self.give(&order).await)
     }
 
-    /// Purges everything in this namespace, in force before it returns.
+    /// Purges everything in this namespace, and nothing outside it. Where it is in force when this
+    /// returns is what it returns.
     pub async fn clear(&self) -> Purged {
         self.give(&crate::stamp::Scope::Everything.into()).await
     }
@@ -134,7 +135,7 @@ impl Cache {
         self.purge(Purge::tags(tags)).await
     }
 
-    /// Purges all responses of a data class.
+    /// Purges all responses of a data class, and all results of functions that are of it.
     ///
     /// # Errors
     /// [`InvalidKey`](crate::CacheErrorKind::InvalidKey): the class is empty.
