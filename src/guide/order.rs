@@ -39,7 +39,8 @@
 //!
 //! # One by one
 //!
-//! With tower's and tower-http's layers, in `tests/layer_order.rs` and `tests/layer_order_work.rs`.
+//! Shown with tower's and tower-http's layers in `tests/layer_order.rs` and `tests/layer_order_work.rs`,
+//! permits and rewritten paths in `tests/placements.rs`.
 //!
 //! | layer | outside the cache | inside the cache |
 //! |---|---|---|
