@@ -77,6 +77,23 @@ async fn compression_outside_the_cache_sends_one_strong_tag_with_two_codings() {
     assert_eq!(tags(without).await, ["", ""]);
 }
 
+/// The rest of a compressed body, of which a client has the first bytes.
+#[tokio::test]
+async fn a_range_goes_on_in_the_coding_that_it_began_in_only_with_compression_inside() {
+    let outside = counting(&[]).layer(cache()).layer(CompressionLayer::new());
+    let inside = counting(&[]).layer(CompressionLayer::new()).layer(cache());
+    for (app, is_right) in [(outside, false), (inside, true)] {
+        ask(&app, GZIP).await;
+        let whole = ask(&app, GZIP).await;
+        assert_eq!(coding(&whole), "gzip");
+        let more = [("range", "bytes=10-"), ("if-range", whole.header("etag"))];
+        let rest = ask(&app, &[GZIP, &more].concat()).await;
+        assert_eq!(rest.status, StatusCode::PARTIAL_CONTENT);
+        assert_eq!(rest.body == whole.body[10..], is_right);
+        assert_eq!(rest.body == TEXT.as_bytes()[10..], !is_right);
+    }
+}
+
 #[tokio::test]
 async fn what_a_handler_has_encoded_is_left_alone_in_both_orders() {
     let encoded = &[("content-encoding", "br"), ("vary", "accept-encoding")];

@@ -1,9 +1,10 @@
 //! The order of layers: what happens with each of those that people put around a cache, outside it
 //! and inside it.
 //!
-//! *Outside* is nearer to the client: a hit passes it. *Inside* is nearer to the handler: a hit does
-//! not, nor does a fetch in the background begin further out. What a layer inside adds to a response
-//! is stored and sent to everybody; what one outside adds belongs to one answer.
+//! *Outside* is nearer to the client: a hit passes it. *Inside* is nearer to the handler: no hit comes
+//! there. A fetch in the background begins at the cache, and passes what is inside alone. What a layer
+//! inside adds to a response is stored and sent to everybody; what one outside adds belongs to one
+//! answer.
 //!
 //! `Router::layer` names the innermost first, `tower::ServiceBuilder` the outermost: both of these
 //! put CORS outside the cache and compression inside.
