@@ -92,6 +92,31 @@ fn what_is_left_out_stands_for_anything() {
     assert!(!agrees("a…c", "abcd") && !agrees("b…", "abc") && !agrees("a…d…", "abc"));
 }
 
+/// The example beside a Redis of its own, in the state that a section is about.
+async fn stage(title: &str) -> (Redis, Server) {
+    let mut redis = Redis::start().await;
+    let deaf = title == "Purges of other instances are not heard of";
+    if deaf {
+        let mut forbid = redis::cmd("ACL");
+        forbid.arg(&["SETUSER", "default", "-subscribe"]);
+        let forbidden = forbid.query_async(&mut redis.connection().await).await;
+        assert_eq!(forbidden, Ok(()));
+    }
+    let url = redis.url();
+    let server = Server::start(&[("REDIS_URL", &url), ("NB_CACHE__SOFT_LIMIT", "5")]).await;
+    let stats = server.url("/cache/stats");
+    let connected = format!(r#""coherent":{},"connected":true"#, !deaf);
+    until("it is connected", async || {
+        let stats = server.client.get(&stats).await;
+        stats.text().contains(&connected)
+    })
+    .await;
+    if matches!(title, "Redis cannot be reached" | "Purges stay queued") {
+        redis.kill();
+    }
+    (redis, server)
+}
+
 #[tokio::test]
 async fn each_command_says_what_the_chapter_shows() {
     let sections = sections();
@@ -101,18 +126,7 @@ async fn each_command_says_what_the_chapter_shows() {
         "they are found: {sections:?}"
     );
     for (title, commands) in sections {
-        let mut redis = Redis::start().await;
-        let url = format!("redis://127.0.0.1:{}/0", redis.port);
-        let server = Server::start(&[("REDIS_URL", &url), ("NB_CACHE__SOFT_LIMIT", "5")]).await;
-        let stats = server.url("/cache/stats");
-        until("it is connected", async || {
-            let stats = server.client.get(&stats).await;
-            stats.text().contains(r#""coherent":true,"connected":true"#)
-        })
-        .await;
-        if matches!(&*title, "Redis cannot be reached" | "Purges stay queued") {
-            redis.kill();
-        }
+        let (_redis, server) = stage(&title).await;
         for command in commands {
             command.try_on(&server).await;
         }

@@ -91,4 +91,6 @@
 //! | `CacheWritesDropped` | entries find the write queue full, though Redis is not left alone | 5 min |
 //! | `CacheEvictionPressure` | in ten minutes as many entries make room for others as the local tier holds | 10 min |
 //!
-//! They expect a scrape every 15 s: a longer interval needs longer windows.
+//! They expect a scrape every 15 s: a longer interval needs longer windows. What to do when one fires is
+//! in [`troubleshooting`](super::troubleshooting), of `CacheWritesDropped` in
+//! [`tuning`](super::tuning).

@@ -225,6 +225,19 @@
 //! holds everywhere while Redis is away. If only this instance cannot reach it, purge through another;
 //! else the others' answers end with `fallback_staleness`.
 //!
+//! # Purges of other instances are not heard of
+//!
+//! The alert `CacheNotCoherent`; or `near_cache` is on, and no hit is the faster for it:
+//!
+//! ```text
+//! $ curl -s localhost:3000/cache/stats
+//! {"breaker":"closed","coherent":false,"connected":true,…"last_fault":"forbidden",…
+//! ```
+//!
+//! No answer is wrong for it: each hit is confirmed by Redis. The connection that hears of purges does
+//! not stand: here the user may not `SUBSCRIBE`, which `redis-cli acl log` says too; or it lacks the
+//! channel (`&nb:*`), the server is a replica, or something between speaks no RESP3.
+//!
 //! # Slow answers
 //!
 //! The alert `CacheLookupSlow`, or users who wait:
