@@ -16,7 +16,7 @@
 //! | what is asked for all the time | `consciousness` | 180 s | a short TTL costs one run in three minutes | `stale_while_revalidate`, and a `lease` where instances are many and runs are dear |
 //! | a response of which nothing is known | `api_response` | 900 s | it is in nobody's way for longer | a class of its own, once you know it |
 //! | lists, searches | one of yours | 30 to 300 s | each write changes some of them, and nobody knows which | a tag for all of them, purged softly, and `stale_while_revalidate` |
-//! | what belongs to one person, in the key or marked `public` for who asks | one of yours | 60 s or less | nobody purges it when a right ends | `max_ttl`, `local_only` (below) |
+//! | what belongs to one person, who is in the key | one of yours | 60 s or less | nobody purges it when a right ends | `max_ttl`, `local_only` (below) |
 //! | money, rights, one-time tokens | none | 0: [`CacheTtl`](crate::CacheTtl) of zero, or `no-store` | a stale one does harm | |
 //!
 //! The classes that are named have these defaults, settable by name. A class of your own is named by

@@ -6,6 +6,8 @@
 //!   settable: [`Credentials`](crate::Credentials).
 //!   [`must_revalidate_shares`](crate::CacheConfigBuilder::must_revalidate_shares) adds
 //!   `must-revalidate` to what lets an answer be shared.
+//! - **Order.** A cache outside an authentication layer answers without it, unless what that reads
+//!   counts as a credential or is in the key: put the cache inside ([`order`](super::order)).
 //! - **Cookies in responses.** What has `Set-Cookie` is not stored.
 //!   [`store_set_cookie`](crate::CacheConfigBuilder::store_set_cookie) stores it and sends the
 //!   cookie to everybody.
