@@ -309,18 +309,17 @@ fn scope_to_wire(scope: Scope) -> u32 {
     }
 }
 
-/// The tags, each with its length.
-pub(super) fn read_tags(wire: &Bytes) -> Vec<String> {
+/// Tells the tags, each of which stands with its length.
+pub(super) fn each_tag(wire: &Bytes, tell: &mut dyn FnMut(&str)) {
     let parts = Parts::of(wire).and_then(|mut parts| {
         (0..4).try_for_each(|_| parts.next().map(drop))?;
         parts.next()
     });
-    let (mut rest, mut tags) = (parts.unwrap_or_default(), Vec::new());
+    let mut rest = parts.unwrap_or_default();
     while let Ok(len) = rest.try_get_u16() {
         let len = usize::from(len).min(rest.len());
-        tags.push(String::from_utf8_lossy(&rest.split_to(len)).into_owned());
+        tell(&String::from_utf8_lossy(&rest.split_to(len)));
     }
-    tags
 }
 
 pub(super) fn read_scopes(scopes: &[u8]) -> Box<[Scope]> {

@@ -18,6 +18,7 @@ use http::header::{AGE, CACHE_STATUS};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use std::any::Any;
 use std::borrow::Cow;
+use std::hash::Hash;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -219,7 +220,9 @@ impl Entry {
 
     /// The tags that it bears.
     pub(crate) fn tags(&self) -> Vec<String> {
-        codec::read_tags(&self.wire)
+        let mut tags = Vec::new();
+        codec::each_tag(&self.wire, &mut |tag| tags.push(tag.to_owned()));
+        tags
     }
 
     /// Whether its write to Redis is still to come: until then this process alone has it.
@@ -269,6 +272,14 @@ impl Hit for Entry {
         self.meta.handler_ms
     }
 
+    fn len(&self) -> usize {
+        self.label.len() + self.key.len() + self.variant.len()
+    }
+
+    fn id(&self) -> impl Hash {
+        (&self.label, &self.key, &self.variant)
+    }
+
     fn asked(&self) -> Asked {
         Asked {
             label: String::from_utf8_lossy(&self.label).into(),
@@ -277,8 +288,8 @@ impl Hit for Entry {
         }
     }
 
-    fn tags(&self) -> Vec<String> {
-        Self::tags(self)
+    fn each_tag(&self, tell: &mut dyn FnMut(&str)) {
+        codec::each_tag(&self.wire, tell);
     }
 }
 

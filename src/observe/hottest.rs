@@ -7,11 +7,11 @@
 //!
 //! Of many hits of a route one in [`ONE_IN`] is looked at, and counts for so many.
 
+use super::Hit;
 use crate::clock::Timestamp;
 use crate::sync::{Mutex, lock};
 use std::collections::{BTreeMap, HashMap};
-use std::hash::Hash;
-use std::sync::Arc;
+use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -40,7 +40,7 @@ pub(super) fn weight(nth: u64) -> Option<u64> {
 }
 
 /// What a hit was a hit of.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Asked {
     /// Method, authority and URI of a response; the name of a function's result.
     pub(crate) label: Box<str>,
@@ -48,12 +48,6 @@ pub(crate) struct Asked {
     pub(crate) key: Box<[u8]>,
     /// The request fields that selected it, as they stand in the entry.
     pub(crate) variant: Box<[u8]>,
-}
-
-impl Asked {
-    fn len(&self) -> usize {
-        self.label.len() + self.key.len() + self.variant.len()
-    }
 }
 
 /// Keys and tags.
@@ -67,17 +61,23 @@ pub(super) struct Hottest {
 impl Hottest {
     /// Counts a hit, unless somebody else is at it: nobody waits for a sketch.
     #[cold]
-    pub(super) fn add(&self, asked: Asked, tags: Vec<String>, weight: u64, now: Timestamp) {
+    pub(super) fn add(&self, hit: &impl Hit, weight: u64, now: Timestamp) {
         self.fade(now);
-        if asked.len() <= LONGEST
+        if hit.len() <= LONGEST
             && let Ok(mut keys) = self.keys.try_lock()
         {
-            keys.add(asked, weight);
+            let id = keys.id(&hit.id());
+            keys.add(id, weight, || hit.asked());
         }
-        let tags = tags.into_iter().take(TAGS);
-        if let Ok(mut counted) = self.tags.try_lock() {
-            tags.filter(|tag| tag.len() <= LONGEST)
-                .for_each(|tag| counted.add(tag.into(), weight));
+        if let Ok(mut tags) = self.tags.try_lock() {
+            let mut left = TAGS;
+            hit.each_tag(&mut |tag| {
+                if left > 0 && tag.len() <= LONGEST {
+                    let id = tags.id(tag);
+                    tags.add(id, weight, || tag.into());
+                }
+                left = left.saturating_sub(1);
+            });
         }
     }
 
@@ -111,28 +111,38 @@ impl Hottest {
     }
 }
 
-/// At most [`MOST`] items with their counts.
+/// At most [`MOST`] items with their counts, told apart by a hash of 64 bits, keyed per process.
+/// What is counted already allocates nothing.
 #[derive(Debug)]
 struct Counted<T> {
-    places: HashMap<Arc<T>, Place>,
+    hash: RandomState,
+    places: HashMap<u64, Place<T>>,
     /// The least first.
-    order: BTreeMap<Rank, Arc<T>>,
+    order: BTreeMap<Rank, u64>,
     arrivals: u64,
 }
 
 /// Where an item stands: by its count, then by when it came.
 type Rank = (u64, u64);
 
-#[derive(Clone, Copy, Debug)]
-struct Place {
+#[derive(Debug)]
+struct Place<T> {
+    item: T,
     rank: Rank,
     /// How much of the count may be that of others.
     error: u64,
 }
 
+impl<T> Place<T> {
+    fn sure(&self) -> u64 {
+        self.rank.0 - self.error
+    }
+}
+
 impl<T> Default for Counted<T> {
     fn default() -> Self {
         Self {
+            hash: RandomState::new(),
             places: HashMap::new(),
             order: BTreeMap::new(),
             arrivals: 0,
@@ -140,44 +150,45 @@ impl<T> Default for Counted<T> {
     }
 }
 
-impl<T: Clone + Eq + Hash> Counted<T> {
-    fn add(&mut self, item: T, weight: u64) {
-        let (item, mut place) = match self.places.remove_entry(&item) {
-            Some((item, place)) => {
-                self.order.remove(&place.rank);
-                (item, place)
-            }
-            None => (Arc::new(item), self.newcomer()),
-        };
-        place.rank.0 = place.rank.0.saturating_add(weight);
-        self.order.insert(place.rank, item.clone());
-        self.places.insert(item, place);
+impl<T: Clone> Counted<T> {
+    fn id(&self, item: &(impl Hash + ?Sized)) -> u64 {
+        self.hash.hash_one(item)
     }
 
-    /// A place that nobody has, or that of the least.
-    fn newcomer(&mut self) -> Place {
-        self.arrivals += 1;
-        let error = match self.order.len() < MOST {
-            true => 0,
-            false => self.order.pop_first().map_or(0, |((count, _), least)| {
-                self.places.remove(&least);
-                count
-            }),
-        };
-        Place {
-            rank: (error, self.arrivals),
-            error,
+    fn add(&mut self, id: u64, weight: u64, item: impl FnOnce() -> T) {
+        if !self.places.contains_key(&id) {
+            self.enter(id, item());
         }
+        let Some(place) = self.places.get_mut(&id) else {
+            return;
+        };
+        self.order.remove(&place.rank);
+        place.rank.0 = place.rank.0.saturating_add(weight);
+        self.order.insert(place.rank, id);
+    }
+
+    /// Gives an item a place that nobody has, or that of the least.
+    fn enter(&mut self, id: u64, item: T) {
+        self.arrivals += 1;
+        let mut error = 0;
+        if self.places.len() >= MOST
+            && let Some(((count, _), least)) = self.order.pop_first()
+        {
+            self.places.remove(&least);
+            error = count;
+        }
+        let rank = (error, self.arrivals);
+        self.order.insert(rank, id);
+        self.places.insert(id, Place { item, rank, error });
     }
 
     /// Those that certainly have the most, and how much that is at least.
     fn top(&self) -> Vec<(T, u64)> {
-        let sure = |place: &Place| place.rank.0 - place.error;
-        let mut all: Vec<_> = self.places.iter().collect();
-        all.retain(|(_, place)| sure(place) > 0);
-        all.sort_by_key(|(_, place)| (std::cmp::Reverse(sure(place)), place.rank.1));
+        let mut all: Vec<_> = self.places.values().collect();
+        all.retain(|place| place.sure() > 0);
+        all.sort_by_key(|place| (std::cmp::Reverse(place.sure()), place.rank.1));
         let top = all.into_iter();
-        top.map(|(item, place)| (T::clone(item), sure(place)))
+        top.map(|place| (place.item.clone(), place.sure()))
             .collect()
     }
 
@@ -190,15 +201,43 @@ impl<T: Clone + Eq + Hash> Counted<T> {
         }
         self.places.retain(|_, place| place.rank.0 > 0);
         let ranked = self.places.iter();
-        self.order = ranked
-            .map(|(item, place)| (place.rank, item.clone()))
-            .collect();
+        self.order = ranked.map(|(id, place)| (place.rank, *id)).collect();
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::observe::Route;
+
+    /// A hit of key `n`.
+    struct Item(Asked, Vec<String>);
+
+    impl Hit for Item {
+        fn route(&self) -> Route {
+            Route::default()
+        }
+
+        fn handler_ms(&self) -> u32 {
+            0
+        }
+
+        fn len(&self) -> usize {
+            self.0.label.len()
+        }
+
+        fn id(&self) -> impl Hash {
+            &self.0.key
+        }
+
+        fn asked(&self) -> Asked {
+            self.0.clone()
+        }
+
+        fn each_tag(&self, tell: &mut dyn FnMut(&str)) {
+            self.1.iter().for_each(|tag| tell(tag));
+        }
+    }
 
     fn asked(n: u64) -> Asked {
         Asked {
@@ -208,15 +247,20 @@ mod tests {
         }
     }
 
+    fn item(n: u64) -> Item {
+        Item(asked(n), vec![])
+    }
+
     /// What a flood of others cannot push out is found, and its count is never too high.
     #[test]
     fn what_is_asked_for_most_is_found_in_a_flood() {
         let hottest = Hottest::default();
         let now = Timestamp(1);
         for n in 0..100_000_u64 {
-            hottest.add(asked(1_000 + n), vec![format!("t{n}")], 1, now);
+            hottest.add(&Item(asked(1_000 + n), vec![format!("t{n}")]), 1, now);
             if n % 50 == 0 {
-                hottest.add(asked(n / 50 % 4), vec!["hot".into()], 1, now);
+                let hot = Item(asked(n / 50 % 4), vec!["hot".into()]);
+                hottest.add(&hot, 1, now);
             }
         }
         let keys = hottest.keys(now);
@@ -234,7 +278,7 @@ mod tests {
     fn memory_is_bounded() {
         let mut counted = Counted::default();
         for n in 0..10_000_u64 {
-            counted.add(n, 1);
+            counted.add(n, 1, || n);
         }
         assert_eq!((counted.places.len(), counted.order.len()), (MOST, MOST));
         let hottest = Hottest::default();
@@ -242,7 +286,8 @@ mod tests {
             label: "x".repeat(LONGEST + 1).into(),
             ..asked(0)
         };
-        hottest.add(long, vec!["y".repeat(LONGEST + 1)], 1, Timestamp(1));
+        let long = Item(long, vec!["y".repeat(LONGEST + 1)]);
+        hottest.add(&long, 1, Timestamp(1));
         assert!(hottest.keys(Timestamp(1)).is_empty());
         assert!(hottest.tags(Timestamp(1)).is_empty());
     }
@@ -251,9 +296,9 @@ mod tests {
     fn the_past_fades() {
         let hottest = Hottest::default();
         let (then, now) = (Timestamp(1), Timestamp(1).after(HALF_LIFE * 3));
-        hottest.add(asked(1), vec![], 80, then);
-        hottest.add(asked(2), vec![], 1, then);
-        hottest.add(asked(3), vec![], 20, now);
+        hottest.add(&item(1), 80, then);
+        hottest.add(&item(2), 1, then);
+        hottest.add(&item(3), 20, now);
         let keys = hottest.keys(now);
         assert_eq!(keys, [(asked(3), 20), (asked(1), 10)]);
         assert!(hottest.keys(now.after(HALF_LIFE * 100)).is_empty());

@@ -20,6 +20,7 @@ use durations::Durations;
 use hottest::Hottest;
 use refusals::Refusals;
 use routes::Routes;
+use std::hash::Hash;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -178,8 +179,12 @@ pub(crate) trait Hit {
     fn route(&self) -> Route;
     /// How long the handler took, in milliseconds.
     fn handler_ms(&self) -> u32;
+    /// Bytes of what [`asked`](Self::asked) tells.
+    fn len(&self) -> usize;
+    /// What it is told apart by.
+    fn id(&self) -> impl Hash;
     fn asked(&self) -> Asked;
-    fn tags(&self) -> Vec<String>;
+    fn each_tag(&self, tell: &mut dyn FnMut(&str));
 }
 
 /// How Redis fares.
@@ -232,7 +237,7 @@ impl Observer {
         let nth = self.routes.count(route, answered);
         self.routes.save(route, entry.handler_ms());
         if let Some(weight) = hottest::weight(nth) {
-            self.hottest.add(entry.asked(), entry.tags(), weight, now);
+            self.hottest.add(entry, weight, now);
         }
     }
 

@@ -169,8 +169,10 @@ impl Routes {
 
     #[inline]
     pub(super) fn save(&self, route: Route, handler_ms: u32) {
-        let saved = &self.cells[usize::from(route.0)].saved;
-        saved.fetch_add(handler_ms.into(), Ordering::Relaxed);
+        if handler_ms > 0 {
+            let saved = &self.cells[usize::from(route.0)].saved;
+            saved.fetch_add(handler_ms.into(), Ordering::Relaxed);
+        }
     }
 
     /// The pattern that is counted there.
