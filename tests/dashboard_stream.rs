@@ -11,7 +11,7 @@ use axum::http::Method;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use neuralblitz_cache::CacheConfig;
-use serde_json::Value;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::time::Duration;
 use support::server::Server;
@@ -145,6 +145,21 @@ async fn without_the_token_a_record_has_counts_and_no_key_tag_or_uri() {
     for secret in ["peculiar", "secret", "item:", "hottest"] {
         assert!(!text.contains(secret), "{secret}: {text}");
     }
+}
+
+#[tokio::test]
+async fn with_the_token_a_record_tells_what_is_asked_for_most() {
+    let app = app(CacheConfig::builder().admin_token(TOKEN)).await;
+    for path in ["/items/1", "/items/2", "/items/2", "/items/2", "/items/1"] {
+        app.get(path).await;
+    }
+    let mut stream = Stream::open(&app, Some(TOKEN)).await;
+    let record = stream.record().await.expect("a record");
+    let key = |n: u32| format!("GET {}/items/{n}", app.served.address);
+    let keys = json!([{"key": key(2), "count": 2}, {"key": key(1), "count": 1}]);
+    assert_eq!(record["hottest_keys"], keys);
+    let tags = json!([{"tag": "item:2", "count": 2}, {"tag": "item:1", "count": 1}]);
+    assert_eq!(record["hottest_tags"], tags);
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! What the dashboard shows, at one time.
 
 use super::figures::{self, counted, seconds_since_epoch};
-use crate::cache::Inner;
+use crate::cache::{Cache, Inner};
 use crate::clock::{instant, millis};
 use crate::error::Fault;
 use crate::observe::{BOUNDS, Operation};
@@ -19,6 +19,9 @@ const ASKED_EVERY: Duration = Duration::from_secs(5);
 
 /// Over how long the rates of routes are told.
 const OF_ROUTES: Duration = Duration::from_mins(5);
+
+/// Keys and tags that are told.
+const HOTTEST: usize = 10;
 
 /// What the Redis server said of itself last.
 #[derive(Debug, Default)]
@@ -67,6 +70,20 @@ pub(super) async fn counts(admin: &super::Admin) -> Map<String, Value> {
     ];
     let parts = parts.into_iter();
     parts.map(|(name, part)| (name.to_owned(), part)).collect()
+}
+
+/// What is asked for most, with its hits of late: for administrators.
+pub(super) fn hottest(cache: &Cache) -> [(String, Value); 2] {
+    let counted = |what: &str, items: Vec<(String, u64)>| -> Value {
+        let items = items.into_iter();
+        let items = items.map(|(name, count)| json!({ what: name, "count": count }));
+        items.collect()
+    };
+    let (keys, tags) = (cache.hottest_keys(HOTTEST), cache.hottest_tags(HOTTEST));
+    [
+        ("hottest_keys".into(), counted("key", keys)),
+        ("hottest_tags".into(), counted("tag", tags)),
+    ]
 }
 
 /// Hits and misses since the start as they were in the last hour: what a page that begins late

@@ -133,7 +133,7 @@ impl Watcher {
             record.insert("history".into(), record::history(inner));
         }
         if self.shows_keys {
-            record.insert("hottest_keys".into(), serde_json::Value::Null);
+            record.extend(record::hottest(&self.admin.cache));
         }
         let record = serde_json::Value::Object(record);
         Some((format!("data: {record}\n\n").into(), self))

@@ -89,7 +89,7 @@ const show = (record) => {
   latency(record);
   const { hottest_keys: keys, hottest_tags: tags } = record;
   const admin = "hottest_keys" in record;
-  hottest("keys", keys?.map(({ uri, count: n }) => ({ text: uri, count: n })), admin);
+  hottest("keys", keys?.map(({ key, count: n }) => ({ text: key, count: n })), admin);
   hottest("tags", tags?.map(({ tag, count: n }) => ({ text: tag, count: n })), admin);
   drawCharts();
 };
