@@ -14,9 +14,10 @@ use admin::TOKEN;
 use browser::{Browser, Page};
 use serde_json::{Value, json};
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 use support::redis::Redis;
-use watched::{Load, Watched, watched};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use watched::{HOSTILE, Load, Watched, watched};
 
 /// A figure as it is shown, with its commas.
 async fn figure(page: &Page, id: &str) -> u64 {
@@ -32,16 +33,6 @@ async fn answers(app: &Watched) -> u64 {
         counts.values().filter_map(Value::as_u64).sum::<u64>()
     };
     sum("hits") + sum("misses")
-}
-
-/// The page with the token entered and accepted.
-async fn with_token(app: &Watched, browser: &Browser) -> Page {
-    let page = app.dashboard(browser, 1400, 900).await;
-    page.eval("document.getElementById('token').focus()").await;
-    page.write(TOKEN).await;
-    page.press("Enter").await;
-    page.until_text("token-message", "Token accepted").await;
-    page
 }
 
 #[tokio::test]
@@ -135,6 +126,14 @@ async fn without_the_token_no_key_tag_or_uri_is_on_the_page() {
     }
     page.until_text("keys-none", "Enter the admin token").await;
     page.until_text("tags-none", "Enter the admin token").await;
+    page.enter_token(TOKEN).await;
+    page.until_text("keys-list", "/items/peculiar?secret=1")
+        .await;
+    page.until_text("tags-list", "item:peculiar").await;
+    page.eval("document.getElementById('forget').click()").await;
+    page.until_text("token-message", "Token forgotten").await;
+    page.until("!document.documentElement.outerHTML.includes('peculiar')")
+        .await;
     app.assert_is_clean(&page).await;
 }
 
@@ -144,9 +143,7 @@ async fn a_wrong_token_is_refused_and_said_and_counts_go_on() {
     let app = watched(redis.config()).await;
     let browser = Browser::start().await;
     let page = app.dashboard(&browser, 1400, 900).await;
-    page.eval("document.getElementById('token').focus()").await;
-    page.write("not the admin token").await;
-    page.press("Enter").await;
+    page.enter_token("not the admin token").await;
     let said = "Token refused. 401: the token is not the admin token";
     page.until_text("token-message", said).await;
     page.until_text("connection", "Live").await;
@@ -223,7 +220,7 @@ async fn a_request_is_explained_and_purged_by_its_uri() {
     let redis = Redis::start().await;
     let app = watched(redis.config()).await;
     let browser = Browser::start().await;
-    let page = with_token(&app, &browser).await;
+    let page = app.dashboard_with_token(&browser).await;
     let explain = "document.getElementById('explain-uri').value = '/items/9';
         document.getElementById('explain-form').requestSubmit()";
     page.eval(explain).await;
@@ -248,40 +245,91 @@ async fn a_request_is_explained_and_purged_by_its_uri() {
 }
 
 #[tokio::test]
-#[ignore = "makes pictures of the page in the folder that LOOK names"]
-async fn pictures() {
-    let redis = Redis::start_with(&["--maxmemory", "64mb"]).await;
+async fn a_page_that_is_not_in_view_lets_go_of_its_stream_and_goes_on_later() {
+    let redis = Redis::start().await;
     let app = watched(redis.config()).await;
     let browser = Browser::start().await;
-    let load = Load::start(
-        &app,
-        &[
-            "/items/1",
-            "/items/2",
-            "/orders/1",
-            "/items/1?x=4",
-            "/orders/77",
-        ],
-    );
-    let page = with_token(&app, &browser).await;
-    let mut ticks = tokio::time::interval(Duration::from_secs(6));
-    ticks.tick().await;
-    ticks.tick().await;
-    app.purge("tag=item:1").await;
-    ticks.tick().await;
-    let dir = std::path::PathBuf::from(std::env::var("LOOK").expect("a folder"));
-    for scheme in ["light", "dark"] {
-        page.scheme(scheme).await;
-        for width in [360, 800, 1400] {
-            page.resize(width, 1000).await;
-            page.eval(
-                "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))",
-            )
-            .await;
-            page.screenshot(&dir.join(format!("{scheme}-{width}.png")))
-                .await;
+    let page = app.dashboard_with_token(&browser).await;
+    let turn = |hidden: bool| {
+        format!(
+            "Object.defineProperty(document, 'hidden', {{ value: {hidden}, configurable: true }});
+            document.dispatchEvent(new Event('visibilitychange'))"
+        )
+    };
+    page.eval(&turn(true)).await;
+    page.until_text("connection", "Paused").await;
+    for _ in 0..3 {
+        app.get("/items/1").await;
+    }
+    page.eval(&turn(false)).await;
+    page.until_text("connection", "Live").await;
+    page.until_text("requests-total", "3").await;
+    page.until_text("keys-list", "/items/1").await;
+    app.assert_is_clean(&page).await;
+}
+
+#[tokio::test]
+async fn the_page_goes_on_by_itself_after_its_stream_has_ended() {
+    let redis = Redis::start().await;
+    let app = watched(redis.config()).await;
+    let browser = Browser::start().await;
+    let page = app.dashboard(&browser, 1400, 900).await;
+    app.cache.shutdown().await;
+    page.until_text("connection", "Not connected").await;
+    page.until_text("connection", "Live").await;
+    app.assert_is_clean(&page).await;
+}
+
+/// Sends this path as it is.
+async fn get_raw(app: &Watched, path: &str) {
+    let address = app.served.address;
+    let mut socket = TcpStream::connect(address).await.expect("a connection");
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    let sent = socket.write_all(request.as_bytes()).await;
+    sent.expect("sent");
+    let mut answer = Vec::new();
+    socket.read_to_end(&mut answer).await.expect("an answer");
+    assert!(answer.starts_with(b"HTTP/1.1 200"), "{path}");
+}
+
+#[tokio::test]
+async fn hostile_keys_tags_and_fields_are_shown_as_text_and_run_nothing() {
+    let redis = Redis::start().await;
+    let app = watched(redis.config()).await;
+    let browser = Browser::start().await;
+    let page = app.dashboard_with_token(&browser).await;
+    let elements = "document.querySelectorAll('img, script, iframe, style, svg, a').length";
+    let before = page.eval(elements).await;
+    let path = "/evil/\"onfocus=\"window.hacked=1\"\u{202e}{{7*7}}?x='%3Cscript%3E";
+    for _ in 0..3 {
+        get_raw(&app, path).await;
+    }
+    for shown in [
+        "/evil/\"onfocus=\"window.hacked=1\"\\u{202e}{{7*7}}?x='%3Cscript%3E",
+        "GET 127.0.0.1",
+    ] {
+        page.until_text("keys-list", shown).await;
+    }
+    page.eval(&format!(
+        "document.getElementById('explain-uri').value = {};
+        document.getElementById('explain-form').requestSubmit()",
+        json!(path)
+    ))
+    .await;
+    page.until_text("explain-list", "x-evil: <svg onload=window.hacked=1>")
+        .await;
+    for list in ["tags-list", "explain-list"] {
+        for shown in [
+            HOSTILE[0],
+            HOSTILE[1],
+            "evil\\u{202e}gpj.exe",
+            "a\\u{200b}b\\u{d}\\u{a}\\u{1b}[31m",
+            HOSTILE[4],
+        ] {
+            page.until_text(list, shown).await;
         }
     }
-    load.stop().await;
-    let _ = json!(1);
+    assert_eq!(page.eval(elements).await, before);
+    assert_eq!(page.eval("typeof window.hacked").await, "undefined");
+    app.assert_is_clean(&page).await;
 }

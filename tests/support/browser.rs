@@ -267,6 +267,13 @@ impl Page {
         self.call("Input.insertText", json!({ "text": text })).await;
     }
 
+    /// Into the field of the dashboard.
+    pub async fn enter_token(&self, token: &str) {
+        self.eval("document.getElementById('token').focus()").await;
+        self.write(token).await;
+        self.press("Enter").await;
+    }
+
     pub async fn screenshot(&self, path: &Path) {
         use base64::Engine;
         let params = json!({ "format": "png", "captureBeyondViewport": true });

@@ -9,11 +9,11 @@
 use super::admin::TOKEN;
 use super::browser::{Browser, Page};
 use super::support::web::{Answer, Client, Served, request, serve};
-use axum::Router;
 use axum::extract::Path;
 use axum::http::{HeaderName, HeaderValue, Method};
 use axum::routing::get;
-use neuralblitz_cache::{Cache, CacheConfigBuilder, CacheLayer};
+use axum::{Extension, Router};
+use neuralblitz_cache::{Cache, CacheConfigBuilder, CacheLayer, CacheTags};
 use serde_json::Value;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -27,6 +27,17 @@ pub struct Watched {
     /// How often a handler ran.
     pub runs: Arc<AtomicUsize>,
 }
+
+/// Tags that mean ill: markup, what turns the order of letters, what cannot be seen, what breaks lines.
+pub const HOSTILE: [&str; 5] = [
+    "<img src=x onerror=window.hacked=1>",
+    "</script><script>window.hacked=1</script>",
+    "evil\u{202e}gpj.exe",
+    "a\u{200b}b\r\n\u{1b}[31m",
+    "{{constructor.constructor('window.hacked=1')()}}",
+];
+
+const EVIL: (&str, &str) = ("x-evil", "<svg onload=window.hacked=1>");
 
 /// Its handlers work for some milliseconds; each answer has the tag `item:{id}`.
 pub async fn watched(config: CacheConfigBuilder) -> Watched {
@@ -46,7 +57,9 @@ pub async fn watched(config: CacheConfigBuilder) -> Watched {
             )
         }
     };
+    let evil = || async { (Extension(CacheTags::new(HOSTILE)), [EVIL], "evil") };
     let app = Router::new()
+        .route("/evil/{id}", get(evil))
         .route("/items/{id}", get(item(5)))
         .route("/orders/{id}", get(item(20)))
         .layer(layer)
@@ -85,6 +98,14 @@ impl Watched {
         let page = browser.page(width, height).await;
         page.go(&self.url("/cache/dashboard")).await;
         page.until_text("connection", "Live").await;
+        page
+    }
+
+    /// With the token entered and accepted.
+    pub async fn dashboard_with_token(&self, browser: &Browser) -> Page {
+        let page = self.dashboard(browser, 1400, 900).await;
+        page.enter_token(TOKEN).await;
+        page.until_text("token-message", "Token accepted").await;
         page
     }
 

@@ -61,6 +61,14 @@ const explain = async () => {
   return answer.json();
 };
 
+const plain = (name, value) => {
+  if (typeof value === "boolean") {
+    return yes(value);
+  }
+  const isTime = typeof value === "number" && /_(at|until)$/.test(name);
+  return isTime ? new Date(value).toISOString() : shown(value);
+};
+
 // All that is said, one below the other; what is within another is named after it.
 const flat = (value, name = "") => {
   if (value === null || (Array.isArray(value) && value.length === 0)) {
@@ -72,7 +80,7 @@ const flat = (value, name = "") => {
   if (typeof value === "object") {
     return Object.entries(value).flatMap(([inner, one]) => flat(one, name ? `${name} ${inner}` : inner));
   }
-  return [[shown(name.replaceAll("_", " ")), typeof value === "boolean" ? yes(value) : shown(value)]];
+  return [[shown(name.replaceAll("_", " ")), plain(name, value)]];
 };
 
 const sentence = ({ happens, why, tier }) => {

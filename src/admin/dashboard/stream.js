@@ -8,6 +8,9 @@ const LONGEST_WAIT = 15000;
 let reading = new AbortController();
 let failures = 0;
 
+// Whether the stream was ended to begin another at once.
+let again = false;
+
 const connection = (text, kind) => say(find("connection"), text, kind);
 
 const tokenSaid = (text, kind) => say(find("token-message"), text, kind);
@@ -26,7 +29,7 @@ const read = async (body, abort) => {
   let watchdog;
   try {
     for (;;) {
-      watchdog = setTimeout(() => abort.abort(), SILENCE);
+      watchdog = setTimeout(() => abort.abort(new Error("nothing came for 10 s")), SILENCE);
       const { value, done } = await reader.read();
       clearTimeout(watchdog);
       if (done) {
@@ -43,11 +46,16 @@ const read = async (body, abort) => {
   }
 };
 
+const begin = () => {
+  again = true;
+  reading.abort();
+};
+
 const useToken = (value) => {
   token = value;
   find("token").value = "";
   find("forget").hidden = !value;
-  reading.abort();
+  begin();
 };
 
 // A token that is refused is forgotten, and counts are shown again.
@@ -85,30 +93,58 @@ const pause = (ms, signal) =>
     });
   });
 
-// Another token ends what is being read, and begins it again at once.
+// A page that nobody sees lets go of its stream: a browser opens few connections to one server.
+const inView = () =>
+  new Promise((done) => {
+    const look = () => {
+      if (!document.hidden) {
+        document.removeEventListener("visibilitychange", look);
+        done();
+      }
+    };
+    document.addEventListener("visibilitychange", look);
+    look();
+  });
+
+const failed = async (error) => {
+  failures += 1;
+  connection(`Not connected, trying again: ${shown(error.message)}`, "bad");
+  reading = new AbortController();
+  await pause(Math.min(500 * 2 ** failures, LONGEST_WAIT), reading.signal);
+};
+
 const watch = async () => {
   for (;;) {
+    await inView();
+    again = false;
     reading = new AbortController();
-    const abort = reading;
-    const sent = token;
     try {
-      await open(abort);
+      await open(reading);
     } catch (error) {
-      if (token === sent) {
-        failures += 1;
-        const wait = Math.min(500 * 2 ** failures, LONGEST_WAIT);
-        connection(`Not connected, trying again: ${shown(error.message)}`, "bad");
-        reading = new AbortController();
-        await pause(wait, reading.signal);
+      if (!again) {
+        await failed(error);
       }
     }
   }
 };
 
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) {
+    connection("Paused: not in view", "wait");
+    begin();
+  }
+});
+
 find("token-form").addEventListener("submit", (event) => {
   event.preventDefault();
+  const value = find("token").value.trim();
+  // What cannot be sent in a field is no token.
+  if (!/^[\x20-\x7e]+$/.test(value)) {
+    tokenSaid("Token refused. It holds characters that cannot be sent.", "bad");
+    return;
+  }
   tokenSaid("Asking", "wait");
-  useToken(find("token").value.trim());
+  useToken(value);
 });
 
 find("forget").addEventListener("click", () => {
