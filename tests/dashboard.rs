@@ -178,7 +178,7 @@ async fn with_the_keyboard_alone_a_tag_is_purged_and_the_next_request_runs_the_h
     tab_to(&page, "purge-value").await;
     page.write("item:7").await;
     page.press("Enter").await;
-    let said = "Purged tag item:7: in force on all instances.";
+    let said = "Purged tag “\u{2068}item:7\u{2069}”: in force on all instances.";
     page.until_text("purge-result", said).await;
     let runs = app.runs.load(Ordering::SeqCst);
     assert!(!app.get("/items/7").await.is_hit());
@@ -237,7 +237,8 @@ async fn a_request_is_explained_and_purged_by_its_uri() {
         document.getElementById('purge-form').requestSubmit()",
     )
     .await;
-    page.until_text("purge-result", "Purged uri /items/9").await;
+    page.until_text("purge-result", "Purged uri “\u{2068}/items/9")
+        .await;
     page.eval(explain).await;
     page.until_text("explain-result", "It would be: forward")
         .await;

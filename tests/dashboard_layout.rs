@@ -12,7 +12,7 @@ mod browser;
 mod watched;
 
 use browser::{Browser, Page};
-use serde_json::Value;
+use serde_json::{Value, json};
 use support::redis::Redis;
 use watched::{Load, Watched, watched};
 
@@ -156,6 +156,54 @@ async fn the_audit_sees_what_is_wrong() {
         let is_seen = problems.iter().any(|problem| problem.contains(said));
         assert!(is_seen, "{change}: {problems:#?}");
     }
+}
+
+/// Roles of what somebody who does not see the page has to be told the name of.
+const NAMED: [&str; 10] = [
+    "button", "textbox", "combobox", "checkbox", "radio", "link", "image", "region", "table",
+    "heading",
+];
+
+#[tokio::test]
+async fn who_does_not_see_the_page_is_told_what_everything_is() {
+    let redis = Redis::start().await;
+    let app = watched(redis.config()).await;
+    let browser = Browser::start().await;
+    let page = full(&app, &browser).await;
+    let load = Load::start(&app, &["/items/1"]);
+    page.until("/now [0-9.]+\\u00a0%/.test(document.getElementById('rate-chart').ariaLabel)")
+        .await;
+    load.stop().await;
+    let tree = page.call("Accessibility.getFullAXTree", json!({})).await;
+    let nodes = tree["nodes"].as_array().expect("nodes");
+    let of = |role: &str| -> Vec<&str> {
+        let all = nodes.iter().filter(|node| node["ignored"] == false);
+        let all = all.filter(|node| node["role"]["value"] == role);
+        all.map(|node| node["name"]["value"].as_str().unwrap_or_default())
+            .collect()
+    };
+    for role in NAMED {
+        let names = of(role);
+        assert!(!names.is_empty(), "no {role}");
+        assert!(
+            names.iter().all(|name| !name.is_empty()),
+            "{role}: {names:?}"
+        );
+    }
+    assert!(
+        of("image")
+            .iter()
+            .any(|name| name.starts_with("Hit rate over time: now"))
+    );
+    assert!(
+        of("image")
+            .iter()
+            .any(|name| name.starts_with("Requests a second: now"))
+    );
+    for name in ["Route", "Hit rate, 5 min", "p99 ≤"] {
+        assert!(of("columnheader").contains(&name), "{name}");
+    }
+    assert!(of("rowheader").contains(&"/items/{id}"));
 }
 
 #[tokio::test]

@@ -44,7 +44,7 @@ const purge = async () => {
   });
   const { purged } = await answer.json();
   const where = purged === "applied" ? "in force on all instances" : "in force here, queued for the others";
-  return `Purged ${kind} ${shown(value)}: ${where}.`;
+  return `Purged ${kind} ${quoted(value)}: ${where}.`;
 };
 
 // The host of this page, where none is said.

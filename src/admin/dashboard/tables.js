@@ -65,6 +65,7 @@ const hottest = (what, items, admin) => {
   const create = () => {
     const row = make("li");
     const name = make("bdi", "name");
+    name.dir = "ltr";
     row.append(name, make("span", "figure"));
     return row;
   };

@@ -16,6 +16,9 @@ const shown = (text) => {
   return cut.replace(HIDDEN, (one) => `\\u{${one.codePointAt(0).toString(16)}}`);
 };
 
+// Within a sentence, whose order it leaves alone whatever way it is written.
+const quoted = (text) => `“\u2068${shown(text)}\u2069”`;
+
 const set = (element, text) => {
   if (element.textContent !== text) {
     element.textContent = text;
