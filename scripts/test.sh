@@ -2,8 +2,8 @@
 # Usage: scripts/test.sh [--long] [cargo test arguments...]
 #        scripts/test.sh --soak [MINUTES]
 #
-# Runs all tests against a real redis-server and a real prometheus, then the doc tests. What they
-# need beside a Rust toolchain is found or installed.
+# Runs all tests against a real redis-server, a real prometheus and a real chromium, then the doc
+# tests. What they need beside a Rust toolchain is found or installed.
 # With cargo test arguments, only cargo test with these.
 # --long: the heavy tests at their full size. --soak: a load for so many minutes (30), one fault of
 # Redis after the other, and nothing else.
@@ -29,8 +29,10 @@ COMPOSE=$(scripts/compose.sh)
 export COMPOSE
 HADOLINT=$(scripts/hadolint.sh)
 export HADOLINT
+CHROMIUM=$(scripts/chromium.sh)
+export CHROMIUM
 echo "redis: $("$REDIS_SERVER" --version) ($REDIS_SERVER)"
-echo "prometheus: $PROMETHEUS, compose: $COMPOSE, hadolint: $HADOLINT"
+echo "prometheus: $PROMETHEUS, compose: $COMPOSE, hadolint: $HADOLINT, chromium: $CHROMIUM"
 echo "size: $NB_TEST_SIZE"
 
 targets=(--lib --bins --tests --examples)

@@ -14,6 +14,7 @@ use crate::sync::lock;
 use std::fmt;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
+use tokio::sync::watch;
 
 /// How long [`Cache::shutdown`] waits for what is queued.
 const DRAIN_WITHIN: Duration = Duration::from_secs(5);
@@ -59,6 +60,8 @@ pub(crate) struct Inner {
     /// Keys whose answers to requests with credentials were marked for everybody.
     pub(crate) public: Marks,
     pub(crate) observer: Arc<Observer>,
+    /// Ends streams of figures.
+    pub(crate) closing: watch::Sender<()>,
     /// The rules by which layers of this cache read URIs: a purge by URI follows them all.
     uri_rules: Mutex<Vec<UriRules>>,
 }
@@ -80,6 +83,7 @@ impl Cache {
             marks: Marks::new(config.hit_for_miss, config.limits.marks),
             public: Marks::new(PUBLIC_FOR, config.limits.marks),
             observer,
+            closing: watch::Sender::default(),
             uri_rules: Mutex::default(),
             config,
         });
@@ -116,7 +120,11 @@ impl Cache {
     /// Waits for handlers of events, then until what is queued for Redis has been written, at
     /// most 5 s each; then ends the background tasks and closes the connections. A later request
     /// starts them again.
+    ///
+    /// Streams of the dashboard end at once. A server that waits for all requests before it stops
+    /// waits for them too: call this when it begins to, and once more when all have ended.
     pub async fn shutdown(&self) {
+        self.inner.closing.send_replace(());
         self.inner.events.shutdown(DRAIN_WITHIN).await;
         self.inner.refreshes.shutdown().await;
         if let Some(remote) = &self.inner.store.remote

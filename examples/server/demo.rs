@@ -1,11 +1,11 @@
 //! The API itself: slow handlers, and states in files that all instances share.
 
 use crate::variable;
-use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, Uri, header};
-use neuralblitz_cache::{Cache, Purged};
+use axum::{Extension, Json};
+use neuralblitz_cache::{Cache, CacheTags, Purged};
 use serde_json::{Map, Value, json};
 use std::hash::{BuildHasher, RandomState};
 use std::io;
@@ -16,6 +16,8 @@ use std::time::Duration;
 
 type Object = Map<String, Value>;
 type Answer = axum::response::Result<Json<Value>>;
+/// With tags under which it can be purged.
+type Tagged = (Extension<CacheTags>, Json<Value>);
 
 pub(crate) struct Demo {
     cache: Cache,
@@ -96,8 +98,9 @@ pub(crate) async fn capabilities(State(demo): State<Arc<Demo>>) -> Json<Value> {
     demo.compute(50, can).await
 }
 
-pub(crate) async fn reality(State(demo): State<Arc<Demo>>, Path(id): Path<String>) -> Json<Value> {
-    demo.compute(200, json!({"id": id, "branches": 3})).await
+pub(crate) async fn reality(State(demo): State<Arc<Demo>>, Path(id): Path<String>) -> Tagged {
+    let answer = demo.compute(200, json!({"id": id, "branches": 3})).await;
+    (Extension(CacheTags::new(["reality"])), answer)
 }
 
 pub(crate) async fn consciousness(State(demo): State<Arc<Demo>>) -> Json<Value> {
@@ -119,10 +122,15 @@ pub(crate) async fn me(State(demo): State<Arc<Demo>>, headers: HeaderMap) -> Ans
     }
 }
 
-pub(crate) async fn quantum(State(demo): State<Arc<Demo>>, uri: Uri) -> Answer {
+pub(crate) async fn quantum(
+    State(demo): State<Arc<Demo>>,
+    uri: Uri,
+) -> axum::response::Result<Tagged> {
     let id = plain_id(&uri)?;
     let state = demo.read(id).await.map_err(internal)?;
-    Ok(demo.compute(150, json!({"id": id, "state": state})).await)
+    let answer = demo.compute(150, json!({"id": id, "state": state})).await;
+    let tags = ["quantum".to_owned(), format!("quantum:{id}")];
+    Ok((Extension(CacheTags::new(tags)), answer))
 }
 
 pub(crate) async fn change_quantum(State(demo): State<Arc<Demo>>, uri: Uri, body: Bytes) -> Answer {

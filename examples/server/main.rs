@@ -16,7 +16,7 @@ use axum::Router;
 use axum::routing::get;
 use axum::serve::ListenerExt;
 use demo::{Demo, capabilities, change_quantum, consciousness, me, quantum, reality};
-use neuralblitz_cache::{CacheConfig, CacheLayer, Settings};
+use neuralblitz_cache::{Cache, CacheConfig, CacheLayer, Settings};
 use std::env::VarError;
 use std::error::Error;
 use std::net::SocketAddr;
@@ -58,7 +58,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
         let _ = stream.set_nodelay(true);
     });
     tokio::select! {
-        served = axum::serve(listener, app).with_graceful_shutdown(asked_to_stop()) => served?,
+        served = axum::serve(listener, app).with_graceful_shutdown(stop(cache.clone())) => served?,
         () = async { asked_to_stop().await; tokio::time::sleep(DRAIN_WITHIN).await } => {
             eprintln!("some requests did not end within {DRAIN_WITHIN:?}");
         }
@@ -116,6 +116,12 @@ fn greet(address: SocketAddr, mode: &str) {
     println!("  curl -d '{{\"spin\":\"down\"}}' http://{address}/api/v1/quantum/7");
     println!("  curl -H 'Authorization: Bearer alice' http://{address}/api/v1/me");
     println!("  curl http://{address}/cache/stats");
+}
+
+/// Ends when asked to stop. Open dashboards are told so: they would hold the end up.
+async fn stop(cache: Cache) {
+    asked_to_stop().await;
+    tokio::spawn(async move { cache.shutdown().await });
 }
 
 /// Ends at Ctrl-C or SIGTERM.

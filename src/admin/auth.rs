@@ -44,7 +44,7 @@ struct Failures {
 
 /// Why a request is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Refused {
+pub(super) enum Refused {
     NotConfigured,
     Missing,
     Wrong,
@@ -65,6 +65,14 @@ impl Guard {
                 left: FAILURES,
                 counted_at: instant(),
             }),
+        }
+    }
+
+    /// Whether keys and tags may be shown: not to who says no token. One that is wrong is refused.
+    pub(super) fn is_admin(&self, headers: &HeaderMap) -> Result<bool, Refused> {
+        match headers.contains_key(AUTHORIZATION) {
+            true => self.check(headers).map(|()| true),
+            false => Ok(false),
         }
     }
 

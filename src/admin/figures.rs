@@ -45,7 +45,7 @@ pub(super) async fn stats(cache: &Cache) -> Value {
     })
 }
 
-fn seconds_since_epoch(stats: &Stats) -> u64 {
+pub(super) fn seconds_since_epoch(stats: &Stats) -> u64 {
     let since = stats.since.duration_since(UNIX_EPOCH);
     since.map_or(0, |since| since.as_secs())
 }
@@ -63,7 +63,7 @@ async fn info(inner: &Inner) -> Info {
     asked.ok().and_then(Result::ok).unwrap_or(none)
 }
 
-fn counted(inner: &Inner) -> Option<Count> {
+pub(super) fn counted(inner: &Inner) -> Option<Count> {
     inner.store.remote.as_ref().and_then(Remote::count)
 }
 
@@ -222,6 +222,17 @@ pub(super) fn hit_rate(cache: &Cache) -> Value {
         "windows": windows,
         "routes": routes,
     })
+}
+
+/// Of the last minutes, over all routes.
+pub(super) fn windows(cache: &Cache) -> Value {
+    let windows = WINDOWS.into_iter().map(|(name, minutes)| {
+        let rates = cache.hit_rates(Duration::from_mins(minutes));
+        let all = rates.into_iter().next();
+        let all = all.map(|all| rate(all.hits, all.misses, all.ratio));
+        (name.to_owned(), all.unwrap_or_default())
+    });
+    windows.collect()
 }
 
 fn rate(hits: u64, misses: u64, ratio: Option<f64>) -> Value {

@@ -10,6 +10,8 @@
 //! |---|---|---|
 //! | GET `/cache/stats` | | `connected`, `mode` (`redis`, `local`, `fallback`), `redis_version`, `used_memory_human`, `connected_clients`, `total_keys`, `local_cache_size` (entries); and `total_keys_age_seconds`, queues, breaker, faults |
 //! | GET `/cache/health` | | 200 and `status` `ok` or `degraded`, with `reasons`: Redis left alone or not connected, a near tier that hears of no purges. `?strict=1`: 503 when degraded. Without `strict` it is 200 as long as the process answers: requests are served by the handlers if by nothing else |
+//! | GET `/cache/dashboard` | | the dashboard, see below |
+//! | GET `/cache/stream` | may be | what the dashboard reads: a record of figures each second as `text/event-stream`; with the token also `hottest_keys` and `hottest_tags` |
 //! | GET `/metrics` | | `OpenMetrics`; the older text format for `Accept: text/plain` alone |
 //! | GET `/metrics/cache` | | the same figures as JSON |
 //! | GET `/metrics/cache/hit-rate` | | hits, misses and their rate: in total, by route, of the last 1, 5 and 60 minutes (15 s more at most) |
@@ -37,6 +39,24 @@
 //! with `key`, `bypass` or `credentials` of its own may decide otherwise. `happens` is `hit`, `stale`
 //! (and fetched anew), `forward` (to the handler; `why` as in `Cache-Status`), `pass`, `write` or
 //! `gateway-timeout`; `may_be_stored` says whether what comes of the handler may be, if it allows it.
+//!
+//! # Dashboard
+//!
+//! `/cache/dashboard` is one page that loads nothing else and shows one instance: hit rate over time
+//! and by route, latency by tier, breaker and trust, handler time saved, stale share, memory by tier,
+//! evictions, the keys and tags that are asked for most; it purges and explains. Without the token it
+//! shows counts. The token that is entered there is kept in the memory of the page, is gone with it,
+//! and is never in a URL.
+//!
+//! Its `Content-Security-Policy` allows its own script and style, by their hashes, requests to where
+//! it came from, and nothing else: a proxy that adds scripts to pages breaks it. One that collects
+//! answers before it hands them on keeps it waiting. At most 16 streams are open at once without the
+//! token, and 16 with it; a further one is answered 503. Who has taken no record for 30 s gives way.
+//! While a page is open, what is in Redis is counted again and again, at most a tenth of the time, and
+//! the server is asked for INFO every 5 s.
+//!
+//! A server that waits for all requests before it stops waits for open streams too:
+//! [`Cache::shutdown`](crate::Cache::shutdown) ends them.
 //!
 //! # Tracing
 //!

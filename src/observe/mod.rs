@@ -303,6 +303,11 @@ impl Observer {
         self.hottest.tags(now)
     }
 
+    /// Hits and misses since the start, as they were each 15 s of the last hour.
+    pub(crate) fn history(&self) -> Vec<(Timestamp, Rate)> {
+        self.windows.history()
+    }
+
     pub(crate) fn faults(&self, operation: Operation, fault: Fault) -> u64 {
         self.faults[operation as usize][fault as usize].load(Ordering::Relaxed)
     }

@@ -96,6 +96,19 @@ impl Windows {
         }
         rates
     }
+
+    /// What the counters of all routes together said, a step apart, since an hour ago.
+    pub(super) fn history(&self) -> Vec<(Timestamp, Rate)> {
+        let notes = lock(&self.notes);
+        let sums = notes.iter().map(|note| {
+            let sum = note.rates.iter().fold(Rate::default(), |sum, rate| Rate {
+                hits: sum.hits + rate.hits,
+                misses: sum.misses + rate.misses,
+            });
+            (note.at, sum)
+        });
+        sums.collect()
+    }
 }
 
 /// The note that tells what the counters said at `from`; `None`: nothing had been counted.
@@ -180,6 +193,19 @@ mod tests {
         }
         assert!(lock(&windows.notes).len() <= 62);
         assert_eq!(hits(&windows, &routes, Duration::from_mins(299), 60), 61);
+    }
+
+    #[test]
+    fn the_history_tells_what_was_counted_before_each_step() {
+        let (windows, routes) = (Windows::default(), Routes::default());
+        for second in 0..40 {
+            hit(&windows, &routes, Duration::from_secs(second));
+        }
+        let told = windows.history().into_iter();
+        let told: Vec<_> = told
+            .map(|(at, rate)| (at.since(START), rate.hits))
+            .collect();
+        assert_eq!(told, [(0, 0), (15_000, 15), (30_000, 30)]);
     }
 
     #[test]

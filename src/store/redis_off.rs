@@ -93,6 +93,11 @@ pub(crate) struct Info {
     pub(crate) redis_version: String,
     pub(crate) used_memory_human: String,
     pub(crate) connected_clients: u64,
+    /// Bytes.
+    pub(crate) used_memory: u64,
+    /// Bytes; 0: no limit.
+    pub(crate) maxmemory: u64,
+    pub(crate) evicted_keys: u64,
 }
 
 pub(crate) struct Write;

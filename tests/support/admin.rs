@@ -27,9 +27,10 @@ pub const GUARDED: [(Method, &str); 5] = [
 ];
 
 /// What is open.
-pub const OPEN: [&str; 5] = [
+pub const OPEN: [&str; 6] = [
     "/cache/stats",
     "/cache/health",
+    "/cache/dashboard",
     "/metrics",
     "/metrics/cache",
     "/metrics/cache/hit-rate",

@@ -21,13 +21,18 @@ pub(crate) struct Info {
     pub(crate) redis_version: String,
     pub(crate) used_memory_human: String,
     pub(crate) connected_clients: u64,
+    /// Bytes.
+    pub(crate) used_memory: u64,
+    /// Bytes; 0: no limit.
+    pub(crate) maxmemory: u64,
+    pub(crate) evicted_keys: u64,
 }
 
 impl Remote {
     /// What the server says of itself; empty where this user may not ask.
     pub(crate) async fn info(&self) -> Result<Info, Fault> {
-        let mut pipe = Pipeline::with_capacity(3);
-        for section in ["server", "memory", "clients"] {
+        let mut pipe = Pipeline::with_capacity(4);
+        for section in ["server", "memory", "clients", "stats"] {
             pipe.cmd("INFO").arg(section);
         }
         let texts = self.shared.ask(pipe).await?.into_iter();
@@ -38,10 +43,14 @@ impl Remote {
             let value = |line: &str| Some(line.strip_prefix(name)?.strip_prefix(':')?.to_owned());
             text.lines().find_map(value).unwrap_or_default()
         };
+        let number = |name: &str| field(name).parse().unwrap_or(0);
         Ok(Info {
             redis_version: field("redis_version"),
             used_memory_human: field("used_memory_human"),
-            connected_clients: field("connected_clients").parse().unwrap_or(0),
+            connected_clients: number("connected_clients"),
+            used_memory: number("used_memory"),
+            maxmemory: number("maxmemory"),
+            evicted_keys: number("evicted_keys"),
         })
     }
 

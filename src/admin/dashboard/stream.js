@@ -1,0 +1,161 @@
+// The stream of records, begun again whenever it ends.
+
+// Milliseconds without a record after which the stream is taken for lost.
+const SILENCE = 10000;
+
+const LONGEST_WAIT = 15000;
+
+let reading = new AbortController();
+let failures = 0;
+
+// Whether the stream was ended to begin another at once.
+let again = false;
+
+const connection = (text, kind) => say(find("connection"), text, kind);
+
+const tokenSaid = (text, kind) => say(find("token-message"), text, kind);
+
+// One record an event; what is left over is the beginning of the next.
+const events = (text, each) => {
+  const parts = text.split("\n\n");
+  const left = parts.pop();
+  parts.forEach((part) => each(JSON.parse(part.replace(/^data: /, ""))));
+  return left;
+};
+
+const read = async (body, abort) => {
+  const reader = body.pipeThrough(new TextDecoderStream()).getReader();
+  let left = "";
+  let watchdog;
+  try {
+    for (;;) {
+      watchdog = setTimeout(() => abort.abort(new Error("nothing came for 10 s")), SILENCE);
+      const { value, done } = await reader.read();
+      clearTimeout(watchdog);
+      if (done) {
+        return;
+      }
+      left = events(left + value, (record) => {
+        failures = 0;
+        connection("Live", "good");
+        show(record);
+      });
+    }
+  } finally {
+    clearTimeout(watchdog);
+  }
+};
+
+const begin = () => {
+  again = true;
+  reading.abort();
+};
+
+const useToken = (value) => {
+  token = value;
+  find("token").value = "";
+  find("forget").hidden = !value;
+  begin();
+};
+
+// A token that is refused is forgotten, and counts are shown again.
+const refused = async (response) => {
+  const said = await complaint(response);
+  token = "";
+  find("forget").hidden = true;
+  tokenSaid(`Token refused. ${said}`, "bad");
+};
+
+const open = async (abort) => {
+  const sent = token;
+  const options = { headers: authorized(), cache: "no-store", redirect: "error", signal: abort.signal };
+  const response = await fetch("stream", options);
+  if (sent && [401, 403, 429].includes(response.status)) {
+    await refused(response);
+    return;
+  }
+  if (!response.ok) {
+    throw new Error(await complaint(response));
+  }
+  if (sent) {
+    tokenSaid("Token accepted: keys and tags are shown.", "good");
+  }
+  await read(response.body, abort);
+  throw new Error("the stream ended");
+};
+
+const pause = (ms, signal) =>
+  new Promise((done) => {
+    const timer = setTimeout(done, ms);
+    signal.addEventListener("abort", () => {
+      clearTimeout(timer);
+      done();
+    });
+  });
+
+// A page that nobody sees lets go of its stream: a browser opens few connections to one server.
+const inView = () =>
+  new Promise((done) => {
+    const look = () => {
+      if (!document.hidden) {
+        document.removeEventListener("visibilitychange", look);
+        done();
+      }
+    };
+    document.addEventListener("visibilitychange", look);
+    look();
+  });
+
+const failed = async (error) => {
+  failures += 1;
+  connection(`Not connected, trying again: ${shown(error.message)}`, "bad");
+  reading = new AbortController();
+  await pause(Math.min(500 * 2 ** failures, LONGEST_WAIT), reading.signal);
+};
+
+const watch = async () => {
+  for (;;) {
+    await inView();
+    again = false;
+    reading = new AbortController();
+    try {
+      await open(reading);
+    } catch (error) {
+      if (!again) {
+        await failed(error);
+      }
+    }
+  }
+};
+
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) {
+    connection("Paused: not in view", "wait");
+    begin();
+  }
+});
+
+find("token-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const value = find("token").value.trim();
+  // What cannot be sent in a field is no token.
+  if (!/^[\x20-\x7e]+$/.test(value)) {
+    tokenSaid("Token refused. It holds characters that cannot be sent.", "bad");
+    return;
+  }
+  tokenSaid("Asking", "wait");
+  useToken(value);
+});
+
+find("forget").addEventListener("click", () => {
+  useToken("");
+  hottest("keys", undefined, false);
+  hottest("tags", undefined, false);
+  tokenSaid("Token forgotten.", "good");
+  find("token").focus();
+});
+
+document.querySelectorAll("input[name=span]").forEach((choice) => choice.addEventListener("change", drawCharts));
+find("time-details").addEventListener("toggle", drawCharts);
+new ResizeObserver(drawCharts).observe(find("rate-chart"));
+watch();
