@@ -199,7 +199,7 @@ async fn sentinels_have_a_login_of_their_own() {
     say(&master, &["CONFIG", "SET", "requirepass", "of the master"]).await;
     let more =
         format!("requirepass of-the-sentinel\nsentinel auth-pass {MASTER} \"of the master\"");
-    let sentinels = Sentinels::watch_with(&master, 1, 0, &more).await;
+    let sentinels = Sentinels::start(master.port, 1, &more).await;
     let redis = || {
         let redis = RedisConfig::new().sentinel(MASTER, sentinels.nodes());
         redis.password("of the master")

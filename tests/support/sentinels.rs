@@ -18,10 +18,13 @@ pub const MASTER: &str = "mymaster";
 
 pub struct Sentinels {
     all: Vec<Sentinel>,
+    /// Masters, sentinels and clients speak TLS, at the second ports; tests do not.
+    secured: bool,
 }
 
 struct Sentinel {
     port: u16,
+    second: u16,
     server: Child,
     _dir: TempDir,
 }
@@ -29,34 +32,59 @@ struct Sentinel {
 impl Sentinels {
     /// Starts `count`, and waits until they know of each other and of `replicas`.
     pub async fn watch(master: &Redis, count: usize, replicas: usize) -> Self {
-        Self::watch_with(master, count, replicas, "").await
-    }
-
-    /// The same, with more lines of settings.
-    pub async fn watch_with(master: &Redis, count: usize, replicas: usize, more: &str) -> Self {
-        let mut all = Vec::new();
-        for _ in 0..count {
-            all.push(Sentinel::start(master.port, count / 2 + 1, more).await);
-        }
-        let sentinels = Self { all };
-        if more.is_empty() {
-            until_within(Duration::from_mins(1), "all are known to all", async || {
-                for at in 0..count {
-                    let known: usize = sentinels.field(at, "num-other-sentinels").await;
-                    let slaves: usize = sentinels.field(at, "num-slaves").await;
-                    if (known, slaves) != (count - 1, replicas) {
-                        return false;
-                    }
-                }
-                true
-            })
-            .await;
-        }
+        let sentinels = Self::start(master.port, count, "").await;
+        sentinels.agree(replicas).await;
         sentinels
     }
 
+    /// The same, by these settings of TLS.
+    pub async fn watch_secured(
+        master: &Redis,
+        count: usize,
+        replicas: usize,
+        tls: &[(&str, &str)],
+    ) -> Self {
+        let mut more = String::from("tls-replication yes");
+        for (name, value) in tls {
+            more.extend(["\n", name, " ", value]);
+        }
+        let mut sentinels = Self::start(master.second, count, &more).await;
+        sentinels.secured = true;
+        sentinels.agree(replicas).await;
+        sentinels
+    }
+
+    /// Starts `count`, with more lines of settings, and does not wait.
+    pub async fn start(master: u16, count: usize, more: &str) -> Self {
+        let mut all = Vec::new();
+        for _ in 0..count {
+            all.push(Sentinel::start(master, count / 2 + 1, more).await);
+        }
+        let secured = false;
+        Self { all, secured }
+    }
+
+    async fn agree(&self, replicas: usize) {
+        let others = self.all.len() - 1;
+        until_within(Duration::from_mins(1), "all are known to all", async || {
+            for at in 0..self.all.len() {
+                let known: usize = self.field(at, "num-other-sentinels").await;
+                let slaves: usize = self.field(at, "num-slaves").await;
+                if (known, slaves) != (others, replicas) {
+                    return false;
+                }
+            }
+            true
+        })
+        .await;
+    }
+
     pub fn nodes(&self) -> Vec<String> {
-        let node = |sentinel: &Sentinel| format!("127.0.0.1:{}", sentinel.port);
+        let port = |sentinel: &Sentinel| match self.secured {
+            true => sentinel.second,
+            false => sentinel.port,
+        };
+        let node = |sentinel: &Sentinel| format!("127.0.0.1:{}", port(sentinel));
         self.all.iter().map(node).collect()
     }
 
@@ -92,7 +120,9 @@ impl Sentinel {
     }
 
     fn spawn(master: u16, quorum: usize, more: &str) -> Self {
-        let (port, dir) = (free_port(), tempfile::tempdir().expect("a folder"));
+        let (port, second) = (free_port(), free_port());
+        let dir = tempfile::tempdir().expect("a folder");
+        let more = more.replace("{second}", &second.to_string());
         let lines = format!(
             "port {port}\nbind 127.0.0.1\n\
              sentinel monitor {MASTER} 127.0.0.1 {master} {quorum}\n\
@@ -111,6 +141,7 @@ impl Sentinel {
             .expect("it starts; see scripts/test.sh");
         Self {
             port,
+            second,
             server,
             _dir: dir,
         }

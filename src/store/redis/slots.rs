@@ -4,19 +4,18 @@
 //! one multiplexed connection carries more than an exclusive checkout per operation does, and
 //! several keep a large reply from holding up the small ones behind it.
 
-use super::fault::fault;
 use super::handle::At;
 use super::header;
 use super::link::Link;
 use super::manager::Manager;
+use super::refusal::Refusal;
 use crate::config::RedisConfig;
 use crate::error::Fault;
-use crate::sync::lock;
-use ::redis::{Pipeline, RedisError};
+use ::redis::Pipeline;
 use arc_swap::ArcSwapOption;
-use bb8_redis::bb8::{ErrorSink, Pool, PooledConnection, RunError};
+use bb8_redis::bb8::{ErrorSink, Pool, PooledConnection};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
 
@@ -40,20 +39,6 @@ pub(super) struct Slots {
     /// A read of the record, which its master alone answers; a PING any replica does.
     check: Arc<Pipeline>,
     config: RedisConfig,
-}
-
-/// Why connecting failed last: the pool itself says only that there is no connection.
-#[derive(Clone, Debug, Default)]
-struct Refusal(Arc<Mutex<Option<Fault>>>);
-
-impl ErrorSink<RedisError> for Refusal {
-    fn sink(&self, error: RedisError) {
-        *lock(&self.0) = Some(fault(&error));
-    }
-
-    fn boxed_clone(&self) -> Box<dyn ErrorSink<RedisError>> {
-        Box::new(self.clone())
-    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -169,11 +154,13 @@ impl Slots {
             match pool.get_owned().await {
                 Ok(held) => {
                     slot.store(Some(Arc::new(held)));
-                    self.enter(State::Up);
+                    self.is_reached();
                 }
                 Err(error) => {
                     if self.pick().is_none() {
-                        self.enter(State::Down(self.why(&error)));
+                        let again = matches!(*self.state.borrow(), State::Down(_));
+                        let fault = self.refusal.why(&error, again);
+                        self.state.send_replace(State::Down(fault));
                     }
                     return false;
                 }
@@ -182,18 +169,11 @@ impl Slots {
         true
     }
 
-    /// One line for each change: not for each try.
-    fn enter(&self, new: State) {
-        let old = self.state.send_replace(new);
-        match new {
-            State::Up if old != State::Up => tracing::info!("redis is connected"),
-            State::Down(Fault::Denied) if old != new => tracing::error!(
-                "redis does not accept the login: `REDIS.password`, or `REDIS.username`, is wrong or not set"
-            ),
-            State::Down(fault) if !matches!(old, State::Down(_)) => {
-                tracing::warn!(%fault, "redis cannot be reached");
-            }
-            _ => {}
+    /// One line for each change.
+    fn is_reached(&self) {
+        self.refusal.is_over();
+        if self.state.send_replace(State::Up) != State::Up {
+            tracing::info!("redis is connected");
         }
     }
 
@@ -227,12 +207,5 @@ impl Slots {
             }
         }
         all
-    }
-
-    fn why(&self, error: &RunError<RedisError>) -> Fault {
-        match error {
-            RunError::User(error) => fault(error),
-            RunError::TimedOut => lock(&self.refusal.0).take().unwrap_or(Fault::Timeout),
-        }
     }
 }
