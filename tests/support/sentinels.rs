@@ -32,7 +32,12 @@ struct Sentinel {
 impl Sentinels {
     /// Starts `count`, and waits until they know of each other and of `replicas`.
     pub async fn watch(master: &Redis, count: usize, replicas: usize) -> Self {
-        let sentinels = Self::start(master.port, count, "").await;
+        Self::watch_at(master.port, count, replicas).await
+    }
+
+    /// The same, of the master at this port.
+    pub async fn watch_at(master: u16, count: usize, replicas: usize) -> Self {
+        let sentinels = Self::start(master, count, "").await;
         sentinels.agree(replicas).await;
         sentinels
     }
@@ -176,6 +181,46 @@ impl Sentinel {
         });
         command.query_async(&mut connection).await
     }
+}
+
+/// A master and a replica of it that has all its data.
+pub async fn replicated() -> (Redis, Redis) {
+    let master = Redis::start().await;
+    let replica = replica(master.port).await;
+    (master, replica)
+}
+
+/// A replica of the server at this port that has all its data.
+pub async fn replica(of: u16) -> Redis {
+    let of = format!("127.0.0.1 {of}");
+    let replica = Redis::start_with(&["--replicaof", &of]).await;
+    until_within(Duration::from_mins(1), "it follows", async || {
+        let told = info(&replica).await;
+        told.contains("master_link_status:up")
+    })
+    .await;
+    replica
+}
+
+/// Nothing, where it cuts its clients off: one that changes its role does.
+pub async fn info(redis: &Redis) -> String {
+    let ask = async || {
+        let client = redis::Client::open(redis.url())?;
+        let mut connection = client.get_multiplexed_async_connection().await?;
+        let mut ask = redis::cmd("INFO");
+        ask.arg("replication").query_async(&mut connection).await
+    };
+    let told: redis::RedisResult<String> = ask().await;
+    told.unwrap_or_default()
+}
+
+/// Until the replica has all that the master has.
+pub async fn synced(master: &Redis) {
+    let mut connection = master.connection().await;
+    let mut wait = redis::cmd("WAIT");
+    wait.arg(1).arg(10_000);
+    let replicas: i64 = wait.query_async(&mut connection).await.expect("told");
+    assert_eq!(replicas, 1);
 }
 
 impl Drop for Sentinel {
