@@ -3,12 +3,15 @@
 
 #[path = "support/lines.rs"]
 mod lines;
+#[path = "support/proxy.rs"]
+mod proxy;
 #[path = "support/scripted.rs"]
 mod scripted;
 mod support;
 
 use lines::Lines;
-use neuralblitz_cache::{CacheConfig, Mode, RedisConfig};
+use neuralblitz_cache::{CacheConfig, Fault, Mode, RedisConfig};
+use proxy::Proxy;
 use redis::aio::MultiplexedConnection;
 use scripted::{App, counted};
 use std::time::Duration;
@@ -50,6 +53,8 @@ async fn a_refused_login_and_a_missing_right_are_one_line_each_that_names_the_se
     let _guard = tracing::subscriber::set_default(lines.clone());
     a_wrong_password(&redis, &lines).await;
     a_missing_right(&redis, &lines).await;
+    a_wrong_password_that_is_out_of_reach_at_times(&redis, &lines).await;
+    a_database_that_may_not_be_chosen(&redis, &lines).await;
 }
 
 async fn a_wrong_password(redis: &Redis, lines: &Lines) {
@@ -118,5 +123,51 @@ async fn a_missing_right(redis: &Redis, lines: &Lines) {
             with(lines, &["store", "takes it again"]) == round
         })
         .await;
+    }
+}
+
+/// Until it has failed so.
+async fn fails(app: &App, wanted: Fault) {
+    until("it fails so", async || {
+        app.get("/x").await;
+        app.cache.stats().last_fault == Some(wanted)
+    })
+    .await;
+}
+
+async fn a_wrong_password_that_is_out_of_reach_at_times(redis: &Redis, lines: &Lines) {
+    let told_before = with(lines, &["`REDIS.password`"]);
+    let proxy = Proxy::start(redis.port).await;
+    let login = RedisConfig::new().host("127.0.0.1").username("app");
+    let login = login.socket_connect_timeout(Duration::from_millis(200));
+    let app = app(login.port(proxy.address.port()).password("of nobody"));
+    for _ in 0..3 {
+        fails(&app, Fault::Denied).await;
+        let denied = proxy.tries();
+        proxy.refuse(true);
+        until("it was tried", async || proxy.tries() > denied).await;
+        until("it is no refusal", async || {
+            app.cache.stats().last_fault != Some(Fault::Denied)
+        })
+        .await;
+        proxy.refuse(false);
+    }
+    fails(&app, Fault::Denied).await;
+    assert_eq!(with(lines, &["`REDIS.password`"]), told_before + 1);
+}
+
+/// Choosing a database is part of connecting.
+async fn a_database_that_may_not_be_chosen(redis: &Redis, lines: &Lines) {
+    let mut admin = redis.connection().await;
+    let user = ["ACL", "SETUSER", "app", "reset", "on", ">pw", "~*", "&*"];
+    told(&mut admin, &[&user[..], &["+@all", "-select"]].concat()).await;
+    let server = || RedisConfig::new().host("127.0.0.1").port(redis.port);
+    let no_right = server().db(2).username("app").password("pw");
+    for (n, config) in [no_right, server().db(99)].into_iter().enumerate() {
+        let app = app(config);
+        mode(&app, Mode::Fallback).await;
+        assert_eq!(app.cache.stats().reason, Some(Fault::Disconnected));
+        let refused = with(lines, &["connect", "`REDIS.username`", "`REDIS.db`"]);
+        assert_eq!(refused, n + 1, "{:?}", lines.all());
     }
 }

@@ -6,6 +6,8 @@
 
 #[path = "support/cluster.rs"]
 mod cluster;
+#[path = "support/cluster_stage.rs"]
+mod cluster_stage;
 #[path = "support/exercise.rs"]
 mod exercise;
 #[path = "support/scripted.rs"]
@@ -15,174 +17,15 @@ mod support;
 mod traffic;
 
 use cluster::{Cluster, FAILOVER};
+use cluster_stage::{ITEMS, SECOND, Stage, all_served, config, is_served, more, of};
 use exercise::{all_works, app, written};
-use neuralblitz_cache::{CacheConfig, CacheConfigBuilder, Mode, Purge, Purged};
-use std::collections::HashSet;
-use std::sync::Arc;
+use neuralblitz_cache::{Mode, Purge, Purged};
 use std::time::Duration;
 use support::{long, until_within};
-use traffic::{Data, Instance, Seen, Traffic, told};
-
-const STAMPS: &str = "nb:{c}:stamps";
-const ITEMS: usize = 24;
-const SECOND: Duration = Duration::from_secs(1);
+use traffic::{Traffic, told};
 
 /// Nodes that are not given their turn take each other for dead: one cluster at a time.
 static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
-
-fn config(cluster: &Cluster) -> CacheConfigBuilder {
-    let redis = cluster.config().socket_timeout(SECOND);
-    CacheConfig::builder()
-        .redis(redis.socket_connect_timeout(SECOND))
-        .circuit_breaker_timeout(SECOND)
-        .soft_limit(SECOND / 4)
-}
-
-/// Instances, one without a near tier and one with it, and where each item lies.
-struct Stage {
-    cluster: Cluster,
-    plain: Arc<Instance>,
-    near: Arc<Instance>,
-    /// The slot of each item.
-    slots: Vec<u16>,
-    killed: Vec<usize>,
-}
-
-impl Stage {
-    async fn set() -> Self {
-        let (cluster, data) = (Cluster::start().await, Data::of(ITEMS));
-        let new = async |near| {
-            let config = config(&cluster).near_cache(near).build();
-            Arc::new(Instance::start(config.expect("usable"), &data).await)
-        };
-        let (plain, near) = (new(false).await, new(true).await);
-        let slots = slots(&cluster, &plain).await;
-        Self {
-            cluster,
-            plain,
-            near,
-            slots,
-            killed: Vec::new(),
-        }
-    }
-
-    fn traffic(&self) -> Traffic {
-        Traffic::start(&[self.plain.clone(), self.near.clone()], 3)
-    }
-
-    /// The items that a node has.
-    async fn items_of(&self, node: usize) -> Vec<usize> {
-        let mut items = Vec::new();
-        for (item, slot) in self.slots.iter().enumerate() {
-            if self.cluster.master_of(*slot).await == node {
-                items.push(item);
-            }
-        }
-        items
-    }
-
-    async fn control_slot(&self) -> u16 {
-        self.cluster.slot_of(STAMPS).await
-    }
-
-    /// Until purges are in force everywhere, whoever gives them.
-    async fn purges(&self) {
-        for instance in [&self.plain, &self.near] {
-            until_within(FAILOVER, "purges are applied", async || {
-                instance.change(0).await == Purged::Applied
-            })
-            .await;
-        }
-        until_within(FAILOVER, "it is coherent", async || {
-            self.near.cache.stats().coherent
-        })
-        .await;
-    }
-
-    /// Until all is stored.
-    async fn fill(&self) {
-        for item in 0..ITEMS {
-            self.is_shared(item).await;
-        }
-    }
-
-    fn kill(&mut self, node: usize) {
-        self.cluster.nodes[node].kill();
-        self.killed.push(node);
-    }
-
-    /// Who was killed comes back, as a replica of who took its place.
-    async fn revive(&mut self) {
-        for node in self.killed.drain(..) {
-            self.cluster.nodes[node].restart().await;
-            for wanted in ["role:slave", "master_link_status:up"] {
-                self.cluster
-                    .told(node, &["INFO", "replication"], wanted)
-                    .await;
-            }
-        }
-    }
-
-    /// Until an item is a hit again, stored and shared.
-    async fn is_shared(&self, item: usize) {
-        until_within(FAILOVER, "it is shared", async || {
-            self.plain.get(item).await.is_hit()
-        })
-        .await;
-    }
-}
-
-/// Stores one item after the other, and sees where it comes to lie.
-async fn slots(cluster: &Cluster, instance: &Instance) -> Vec<u16> {
-    let mut known = HashSet::new();
-    let mut slots = Vec::new();
-    for n in 0..ITEMS {
-        let mut new = None;
-        until_within(FAILOVER, "it is stored", async || {
-            instance.get(n).await;
-            cluster.keys().await.concat().len() > known.len() + 1
-        })
-        .await;
-        for key in cluster.keys().await.concat() {
-            if key != STAMPS && known.insert(key.clone()) {
-                assert_eq!(new.replace(key), None, "one at a time");
-            }
-        }
-        let key = new.expect("a key");
-        slots.push(cluster.slot_of(&key).await);
-    }
-    slots
-}
-
-/// Until each item was asked for so many times more.
-async fn more(traffic: &Traffic, times: usize) {
-    let until = traffic.least() + times;
-    until_within(FAILOVER, "the traffic flows", async || {
-        traffic.least() >= until
-    })
-    .await;
-}
-
-fn of<'a>(seen: &'a [Seen], items: &[usize]) -> Vec<&'a Seen> {
-    items.iter().map(|item| &seen[*item]).collect()
-}
-
-/// Nine of ten were hits: the others were late on a busy machine.
-fn is_served(seen: &Seen) -> bool {
-    seen.hits * 10 >= seen.answers * 9
-}
-
-/// Until every item is a hit whoever asks.
-async fn all_served(traffic: &Traffic) {
-    let began = tokio::time::Instant::now();
-    loop {
-        more(traffic, 10).await;
-        if traffic.phase("is all served?").iter().all(is_served) {
-            return;
-        }
-        assert!(began.elapsed() < FAILOVER, "not all is served");
-    }
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn all_works_and_every_master_is_swept() {
@@ -273,17 +116,7 @@ async fn masters_are_killed_and_what_the_others_have_is_served_all_along() {
 }
 
 async fn a_master_of_entries_is_killed(stage: &mut Stage, traffic: &Traffic) {
-    let control = stage.cluster.master_of(stage.control_slot().await).await;
-    let mut victim = control;
-    for slot in &stage.slots {
-        let master = stage.cluster.master_of(*slot).await;
-        if master != control {
-            victim = master;
-        }
-    }
-    let lost = stage.items_of(victim).await;
-    assert!(victim != control && !lost.is_empty());
-    let others: Vec<usize> = (0..ITEMS).filter(|item| !lost.contains(item)).collect();
+    let (victim, lost, others) = stage.master_of_entries().await;
     stage.fill().await;
     traffic.phase("all is stored");
     stage.kill(victim);

@@ -15,7 +15,7 @@ mod traffic;
 
 use exercise::{all_works, app, say};
 use neuralblitz_cache::{CacheConfig, CacheConfigBuilder, Fault, Purged, RedisConfig};
-use sentinels::{MASTER, Sentinels};
+use sentinels::{MASTER, Sentinels, info, replicated, synced};
 use std::sync::Arc;
 use std::time::Duration;
 use support::redis::Redis;
@@ -35,40 +35,6 @@ fn config(sentinels: &Sentinels) -> CacheConfigBuilder {
         .redis(redis)
         .circuit_breaker_timeout(SECOND)
         .soft_limit(5 * SECOND)
-}
-
-/// A master and a replica of it that has all its data.
-async fn replicated() -> (Redis, Redis) {
-    let master = Redis::start().await;
-    let of = format!("127.0.0.1 {}", master.port);
-    let replica = Redis::start_with(&["--replicaof", &of]).await;
-    until_within(FAILOVER, "it follows", async || {
-        let told = info(&replica).await;
-        told.contains("master_link_status:up")
-    })
-    .await;
-    (master, replica)
-}
-
-/// Nothing, where it cuts its clients off: one that changes its role does.
-async fn info(redis: &Redis) -> String {
-    let ask = async || {
-        let client = redis::Client::open(redis.url())?;
-        let mut connection = client.get_multiplexed_async_connection().await?;
-        let mut ask = redis::cmd("INFO");
-        ask.arg("replication").query_async(&mut connection).await
-    };
-    let told: redis::RedisResult<String> = ask().await;
-    told.unwrap_or_default()
-}
-
-/// Until the replica has all that the master has.
-async fn synced(master: &Redis) {
-    let mut connection = master.connection().await;
-    let mut wait = redis::cmd("WAIT");
-    wait.arg(1).arg(10_000);
-    let replicas: i64 = wait.query_async(&mut connection).await.expect("told");
-    assert_eq!(replicas, 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -199,7 +165,7 @@ async fn sentinels_have_a_login_of_their_own() {
     say(&master, &["CONFIG", "SET", "requirepass", "of the master"]).await;
     let more =
         format!("requirepass of-the-sentinel\nsentinel auth-pass {MASTER} \"of the master\"");
-    let sentinels = Sentinels::watch_with(&master, 1, 0, &more).await;
+    let sentinels = Sentinels::start(master.port, 1, &more).await;
     let redis = || {
         let redis = RedisConfig::new().sentinel(MASTER, sentinels.nodes());
         redis.password("of the master")

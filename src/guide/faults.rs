@@ -41,7 +41,9 @@
 //! # What it does
 //!
 //! - **A login that is refused** (NOAUTH, WRONGPASS) is an outage; one line in the log names
-//!   `REDIS.password` and `REDIS.username`, once until Redis is reached again.
+//!   `REDIS.password` and `REDIS.username`, or those of the sentinels where these refuse, once until
+//!   Redis is reached again. So is a user that may not connect, a database that there is not
+//!   (`REDIS.db`), and a certificate that is refused (`REDIS.ca_file`, `REDIS.client_certificate`).
 //! - **A missing right** (NOPERM) is none: what needs it is a miss, is not stored or is a queued
 //!   purge. One line for each kind of operation, and another when it is allowed again. What a user
 //!   must be allowed stands in [`purging`](super::purging).

@@ -38,7 +38,9 @@
 //! The master is asked for at each connect, of all sentinels at once; the first that knows it is
 //! believed, and its role is asked for on the connection itself. When a master is gone its
 //! connections break, and what connects anew asks again, with a back-off of at most 5 s. A master
-//! that is demoted is noticed within a third of `coherence_bound`. Sentinels have a login of their
+//! that is demoted is noticed within a third of `coherence_bound`; one that hangs, or is cut off,
+//! within `coherence_bound`. As soon as another is found, all connections to the old one are given
+//! up: it may come back with its old data, and not know for a while that it was replaced. Sentinels have a login of their
 //! own, which needs `+sentinel|get-master-addr-by-name`: the master's password is not told to them.
 //!
 //! # A cluster
@@ -51,6 +53,7 @@
 //! | what is gone | what the caller sees | for how long |
 //! |---|---|---|
 //! | a master of entries only | its entries are misses, and each waits at most `soft_limit`; all others are hits; purges of anything are applied | until its replica takes its place |
+//! | the same, and it hangs | the same; connections that learned of the cluster before are made anew, beside those in use | until one made after the failover stands: `socket_connect_timeout` twice, and a back-off of at most 5 s |
 //! | the master of the control slot | nothing can be judged: after `circuit_breaker_threshold` failures the state is `fallback` ([`outages`](super::outages)); purges are queued | the same, and a back-off of at most 5 s |
 //! | a slot that moves | its entries are served all along; while the control slot is under way purges may be queued | until it has arrived |
 //!
@@ -61,7 +64,8 @@
 //! connection breaks may be told twice. A user needs `+cluster|slots` and `+asking` beside what
 //! [`purging`](super::purging) lists.
 //!
-//! Each of the up to four connections of `max_connections` is one to each node.
+//! Each of the up to four connections of `max_connections` is one to each node; there is one more
+//! while one is replaced.
 //!
 //! # What is trusted after a failover
 //!

@@ -67,6 +67,17 @@ impl Authority {
         })
     }
 
+    /// What a server is set to, to speak TLS at its second port as well.
+    pub fn settings<'a>(&'a self, pair: &'a Pair) -> [(&'static str, &'a str); 5] {
+        [
+            ("tls-port", "{second}"),
+            ("tls-ca-cert-file", &self.file),
+            ("tls-cert-file", &pair.certificate),
+            ("tls-key-file", &pair.key),
+            ("tls-auth-clients", "no"),
+        ]
+    }
+
     fn sign(&self, name: &str, what: impl FnOnce(&mut CertificateParams)) -> Pair {
         let mut params = CertificateParams::new([]).expect("no names");
         // By another name than its issuer: else it would pass for its own.

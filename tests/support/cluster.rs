@@ -21,6 +21,8 @@ pub const FAILOVER: Duration = Duration::from_mins(1);
 
 pub struct Cluster {
     pub nodes: Vec<Redis>,
+    /// Nodes and clients speak TLS, at the second ports; tests do not.
+    secured: bool,
 }
 
 impl Cluster {
@@ -30,7 +32,16 @@ impl Cluster {
 
     /// The same, of another program that takes the same settings.
     pub async fn start_as(program: &str) -> Self {
-        let settings = [
+        Self::start_with(program, None).await
+    }
+
+    /// One whose nodes and clients speak TLS, by these settings.
+    pub async fn start_secured(tls: &[(&str, &str)]) -> Self {
+        Self::start_with(&crate::support::redis::program(), Some(tls)).await
+    }
+
+    async fn start_with(program: &str, tls: Option<&[(&str, &str)]>) -> Self {
+        let mut settings: Vec<String> = [
             "--cluster-enabled",
             "yes",
             "--cluster-node-timeout",
@@ -39,10 +50,21 @@ impl Cluster {
             "no",
             "--cluster-replica-validity-factor",
             "0",
-        ];
+        ]
+        .map(str::to_owned)
+        .into();
+        let everywhere = [("tls-cluster", "yes"), ("tls-replication", "yes")];
+        for (name, value) in tls
+            .into_iter()
+            .flat_map(|tls| tls.iter().chain(&everywhere))
+        {
+            settings.extend([format!("--{name}"), (*value).to_owned()]);
+        }
+        let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
         let start = || Redis::start_as(program, &settings);
         let cluster = Self {
             nodes: join_all((0..2 * MASTERS).map(|_| start())).await,
+            secured: tls.is_some(),
         };
         cluster.join().await;
         cluster
@@ -60,7 +82,7 @@ impl Cluster {
                 .await;
         }
         for node in &self.nodes[1..] {
-            let port = node.port.to_string();
+            let port = self.port_of(node).to_string();
             self.must(0, &["CLUSTER", "MEET", "127.0.0.1", &port]).await;
         }
         for at in 0..self.nodes.len() {
@@ -92,8 +114,12 @@ impl Cluster {
 
     /// How the cluster is reached; one node that is gone is no obstacle.
     pub fn config(&self) -> RedisConfig {
-        let address = |node: &Redis| format!("127.0.0.1:{}", node.port);
+        let address = |node: &Redis| format!("127.0.0.1:{}", self.port_of(node));
         RedisConfig::new().cluster(self.nodes.iter().map(address))
+    }
+
+    fn port_of(&self, node: &Redis) -> u16 {
+        if self.secured { node.second } else { node.port }
     }
 
     /// Which node has a slot now, by what another says that lives.

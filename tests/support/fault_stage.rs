@@ -98,10 +98,10 @@ impl Stage {
         }
     }
 
-    /// The fault is mended, and another will come: until all works.
-    pub async fn again(&self) {
+    /// The fault is mended, and another will come: until all works. What came since the last one.
+    pub async fn again(&self) -> Seen {
         self.works().await;
-        self.load.phase(self.name);
+        self.load.phase(self.name)
     }
 
     /// The fault is mended: how long until all works. Prints the line of the guide.

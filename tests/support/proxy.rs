@@ -44,6 +44,8 @@ struct Faults {
     tries: AtomicU64,
     /// Changes when all connections are to be cut.
     cut: watch::Sender<u64>,
+    /// Nothing goes either way; connections stay open.
+    held: watch::Sender<bool>,
 }
 
 /// What becomes of every so manieth reply that is long enough.
@@ -83,6 +85,7 @@ impl Proxy {
             refuses: AtomicBool::new(false),
             tries: AtomicU64::new(0),
             cut: watch::Sender::new(0),
+            held: watch::Sender::new(false),
         });
         let accepting = tokio::spawn(accept(listener, port, faults.clone()));
         Self {
@@ -148,6 +151,12 @@ impl Proxy {
         self.cut();
     }
 
+    /// Whether nothing goes either way, as where a network is parted; what was said by who is still
+    /// there arrives afterwards.
+    pub fn hold(&self, hold: bool) {
+        self.faults.held.send_replace(hold);
+    }
+
     /// Whether new connections are closed at once.
     pub fn refuse(&self, refuse: bool) {
         self.faults.refuses.store(refuse, Ordering::SeqCst);
@@ -184,10 +193,11 @@ async fn connect(client: TcpStream, port: u16, faults: Arc<Faults>) {
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
     let mut cut = faults.cut.subscribe();
+    let held = || faults.held.subscribe();
     let lost = AtomicBool::new(false);
     tokio::select! {
-        () = copy(from_client, to_server, |_| (Duration::ZERO, Fate::Whole)) => {}
-        () = copy(from_server, to_client, |piece| {
+        () = copy(from_client, to_server, held(), |_| (Duration::ZERO, Fate::Whole)) => {}
+        () = copy(from_server, to_client, held(), |piece| {
             let (delay, fate) = faults.befall(piece);
             if fate == Fate::Lost && !lost.swap(true, Ordering::SeqCst) {
                 faults.silent.fetch_add(1, Ordering::SeqCst);
@@ -272,6 +282,7 @@ fn mixed(n: u64) -> u64 {
 async fn copy(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
+    mut held: watch::Receiver<bool>,
     befall: impl Fn(&mut Vec<u8>) -> (Duration, Fate),
 ) {
     let (send, mut pieces) = mpsc::unbounded_channel::<(Instant, Vec<u8>, Fate)>();
@@ -288,6 +299,8 @@ async fn copy(
     let write = async {
         while let Some((due, piece, fate)) = pieces.recv().await {
             tokio::time::sleep_until(due).await;
+            // The proxy is gone with its connections.
+            let _ = held.wait_for(|held| !held).await;
             if fate == Fate::Lost {
                 std::future::pending::<()>().await;
             }

@@ -10,6 +10,8 @@ use tempfile::TempDir;
 
 pub struct Redis {
     pub port: u16,
+    /// One more, for settings that say `{second}`.
+    pub second: u16,
     server: Child,
     dir: TempDir,
     program: String,
@@ -46,13 +48,16 @@ impl Redis {
         let environment: Vec<_> = environment.collect();
         // A port can be taken between being found and being used: the next one is tried.
         for _ in 0..20 {
-            let port = free_port();
+            let (port, second) = (free_port(), free_port());
+            let with = |arg: &String| arg.replace("{second}", &second.to_string());
+            let args: Vec<String> = args.iter().map(with).collect();
             let mut redis = Self {
                 port,
+                second,
                 server: spawn(program, port, &dir, (&args, &environment)),
                 dir: tempfile::tempdir().expect("a folder"),
                 program: program.to_owned(),
-                args: args.clone(),
+                args,
                 environment: environment.clone(),
             };
             if redis.answers().await {

@@ -18,10 +18,13 @@ pub const MASTER: &str = "mymaster";
 
 pub struct Sentinels {
     all: Vec<Sentinel>,
+    /// Masters, sentinels and clients speak TLS, at the second ports; tests do not.
+    secured: bool,
 }
 
 struct Sentinel {
     port: u16,
+    second: u16,
     server: Child,
     _dir: TempDir,
 }
@@ -29,34 +32,64 @@ struct Sentinel {
 impl Sentinels {
     /// Starts `count`, and waits until they know of each other and of `replicas`.
     pub async fn watch(master: &Redis, count: usize, replicas: usize) -> Self {
-        Self::watch_with(master, count, replicas, "").await
+        Self::watch_at(master.port, count, replicas).await
     }
 
-    /// The same, with more lines of settings.
-    pub async fn watch_with(master: &Redis, count: usize, replicas: usize, more: &str) -> Self {
-        let mut all = Vec::new();
-        for _ in 0..count {
-            all.push(Sentinel::start(master.port, count / 2 + 1, more).await);
-        }
-        let sentinels = Self { all };
-        if more.is_empty() {
-            until_within(Duration::from_mins(1), "all are known to all", async || {
-                for at in 0..count {
-                    let known: usize = sentinels.field(at, "num-other-sentinels").await;
-                    let slaves: usize = sentinels.field(at, "num-slaves").await;
-                    if (known, slaves) != (count - 1, replicas) {
-                        return false;
-                    }
-                }
-                true
-            })
-            .await;
-        }
+    /// The same, of the master at this port.
+    pub async fn watch_at(master: u16, count: usize, replicas: usize) -> Self {
+        let sentinels = Self::start(master, count, "").await;
+        sentinels.agree(replicas).await;
         sentinels
     }
 
+    /// The same, by these settings of TLS.
+    pub async fn watch_secured(
+        master: &Redis,
+        count: usize,
+        replicas: usize,
+        tls: &[(&str, &str)],
+    ) -> Self {
+        let mut more = String::from("tls-replication yes");
+        for (name, value) in tls {
+            more.extend(["\n", name, " ", value]);
+        }
+        let mut sentinels = Self::start(master.second, count, &more).await;
+        sentinels.secured = true;
+        sentinels.agree(replicas).await;
+        sentinels
+    }
+
+    /// Starts `count`, with more lines of settings, and does not wait.
+    pub async fn start(master: u16, count: usize, more: &str) -> Self {
+        let mut all = Vec::new();
+        for _ in 0..count {
+            all.push(Sentinel::start(master, count / 2 + 1, more).await);
+        }
+        let secured = false;
+        Self { all, secured }
+    }
+
+    async fn agree(&self, replicas: usize) {
+        let others = self.all.len() - 1;
+        until_within(Duration::from_mins(1), "all are known to all", async || {
+            for at in 0..self.all.len() {
+                let known: usize = self.field(at, "num-other-sentinels").await;
+                let slaves: usize = self.field(at, "num-slaves").await;
+                if (known, slaves) != (others, replicas) {
+                    return false;
+                }
+            }
+            true
+        })
+        .await;
+    }
+
     pub fn nodes(&self) -> Vec<String> {
-        let node = |sentinel: &Sentinel| format!("127.0.0.1:{}", sentinel.port);
+        let port = |sentinel: &Sentinel| match self.secured {
+            true => sentinel.second,
+            false => sentinel.port,
+        };
+        let node = |sentinel: &Sentinel| format!("127.0.0.1:{}", port(sentinel));
         self.all.iter().map(node).collect()
     }
 
@@ -92,7 +125,9 @@ impl Sentinel {
     }
 
     fn spawn(master: u16, quorum: usize, more: &str) -> Self {
-        let (port, dir) = (free_port(), tempfile::tempdir().expect("a folder"));
+        let (port, second) = (free_port(), free_port());
+        let dir = tempfile::tempdir().expect("a folder");
+        let more = more.replace("{second}", &second.to_string());
         let lines = format!(
             "port {port}\nbind 127.0.0.1\n\
              sentinel monitor {MASTER} 127.0.0.1 {master} {quorum}\n\
@@ -111,6 +146,7 @@ impl Sentinel {
             .expect("it starts; see scripts/test.sh");
         Self {
             port,
+            second,
             server,
             _dir: dir,
         }
@@ -145,6 +181,46 @@ impl Sentinel {
         });
         command.query_async(&mut connection).await
     }
+}
+
+/// A master and a replica of it that has all its data.
+pub async fn replicated() -> (Redis, Redis) {
+    let master = Redis::start().await;
+    let replica = replica(master.port).await;
+    (master, replica)
+}
+
+/// A replica of the server at this port that has all its data.
+pub async fn replica(of: u16) -> Redis {
+    let of = format!("127.0.0.1 {of}");
+    let replica = Redis::start_with(&["--replicaof", &of]).await;
+    until_within(Duration::from_mins(1), "it follows", async || {
+        let told = info(&replica).await;
+        told.contains("master_link_status:up")
+    })
+    .await;
+    replica
+}
+
+/// Nothing, where it cuts its clients off: one that changes its role does.
+pub async fn info(redis: &Redis) -> String {
+    let ask = async || {
+        let client = redis::Client::open(redis.url())?;
+        let mut connection = client.get_multiplexed_async_connection().await?;
+        let mut ask = redis::cmd("INFO");
+        ask.arg("replication").query_async(&mut connection).await
+    };
+    let told: redis::RedisResult<String> = ask().await;
+    told.unwrap_or_default()
+}
+
+/// Until the replica has all that the master has.
+pub async fn synced(master: &Redis) {
+    let mut connection = master.connection().await;
+    let mut wait = redis::cmd("WAIT");
+    wait.arg(1).arg(10_000);
+    let replicas: i64 = wait.query_async(&mut connection).await.expect("told");
+    assert_eq!(replicas, 1);
 }
 
 impl Drop for Sentinel {

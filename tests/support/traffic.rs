@@ -73,6 +73,21 @@ impl Instance {
         answer
     }
 
+    /// The same, and no older than promised.
+    pub async fn get_right(&self, n: usize) -> Answer {
+        let item = &self.data.0[n];
+        let floor = item.floor.load(Ordering::SeqCst);
+        let answer = self.get(n).await;
+        let newest = item.version.load(Ordering::SeqCst);
+        // Purges of others are not heard of then.
+        let floor = if is_fallback(&answer) { 0 } else { floor };
+        assert!(
+            is_right(&answer, n, floor..=newest),
+            "{n}: {floor}..={newest}: {answer:?}"
+        );
+        answer
+    }
+
     /// Changes an item and purges it; if that is in force everywhere, no instance may give an
     /// older answer from now on.
     pub async fn change(&self, n: usize) -> Purged {
@@ -198,7 +213,7 @@ async fn ask(instance: &Instance, n: usize, seen: &Mutex<Vec<Seen>>) {
     let answer = instance.get(n).await;
     let latency = start.elapsed();
     let newest = item.version.load(Ordering::SeqCst);
-    let fallback = answer.cache().contains("detail=fallback");
+    let fallback = is_fallback(&answer);
     // Purges of others are not heard of then.
     let floor = if fallback { 0 } else { floor };
     let seen = &mut seen.lock().expect("no panic")[n];
@@ -210,6 +225,10 @@ async fn ask(instance: &Instance, n: usize, seen: &Mutex<Vec<Seen>>) {
         seen.wrong
             .push(format!("{n}: {floor}..={newest}: {answer:?}"));
     }
+}
+
+fn is_fallback(answer: &Answer) -> bool {
+    answer.cache().contains("detail=fallback")
 }
 
 fn is_right(answer: &Answer, n: usize, versions: RangeInclusive<u64>) -> bool {

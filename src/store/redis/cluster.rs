@@ -22,6 +22,8 @@ use ::redis::{
     cmd,
 };
 use futures_util::future::join_all;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// How often the client sends one request, each time a little later: enough to follow a slot that
@@ -80,6 +82,7 @@ impl Cluster {
             control: Slot::for_key(&self.control),
             // A little less than the whole operation may take: who is late is to be known.
             limit: self.answer_within / 16 * 15,
+            behind: Arc::default(),
         })
     }
 
@@ -130,6 +133,8 @@ pub(super) struct Nodes {
     connection: ClusterConnection,
     control: Slot,
     limit: Duration,
+    /// A master was silent: another may have taken its place, and nobody would say so.
+    behind: Arc<AtomicBool>,
 }
 
 /// What goes to one slot, or to one master.
@@ -166,11 +171,24 @@ impl Nodes {
                     }
                 }
                 Err(fault) if part.slot == Some(self.control) => return Err(fault),
-                Err(fault) if is_failure(fault) => away = Some(Fault::Partial),
+                Err(fault) if is_failure(fault) => {
+                    if fault == Fault::Timeout {
+                        self.fall_behind();
+                    }
+                    away = Some(Fault::Partial);
+                }
                 Err(fault) => away = away.or(Some(fault)),
             }
         }
         away.map_or(Ok(merged), Err)
+    }
+
+    pub(super) fn fall_behind(&self) {
+        self.behind.store(true, Ordering::Release);
+    }
+
+    pub(super) fn is_behind(&self) -> bool {
+        self.behind.load(Ordering::Acquire)
     }
 
     async fn send_part(&self, part: &Part) -> Replies {

@@ -67,11 +67,10 @@ async fn listen(shared: &Arc<Shared>, link: &Link, back_off: &mut BackOff) -> Re
         woken: Notify::new(),
     });
     let hears = inbox.clone();
-    let connection = link.listen(move |push| hears.hear(&push)).await;
-    let mut control = Control {
-        connection: connection.map_err(|error| fault(&error))?,
-        inbox,
-    };
+    let found = link.listen(move |push| hears.hear(&push)).await;
+    let (connection, place) = found.map_err(|error| fault(&error))?;
+    shared.slots.master_is(&place);
+    let mut control = Control { connection, inbox };
     control.subscribe().await?;
     control.read().await?;
     shared.leases.wake();

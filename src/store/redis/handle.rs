@@ -37,6 +37,14 @@ impl Handle {
         }
     }
 
+    /// Whether another one, made now, may know more of its cluster.
+    pub(super) fn is_behind(&self) -> bool {
+        match self {
+            Self::One(_) => false,
+            Self::Many(nodes) => nodes.is_behind(),
+        }
+    }
+
     /// Where to look for all keys there are.
     pub(super) async fn masters(&self) -> Result<Vec<At>, Fault> {
         match self {

@@ -21,6 +21,10 @@ pub(super) async fn run(shared: Arc<Shared>) {
     loop {
         let filled = shared.slots.fill(&pool).await;
         if filled && shared.is_used_again().await {
+            if !shared.slots.are_current() {
+                tokio::time::sleep(back_off.next()).await;
+                continue;
+            }
             back_off.reset();
             if !shared.slots.woken().await {
                 shared.slots.probe(shared.timeout).await;

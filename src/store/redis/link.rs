@@ -53,25 +53,26 @@ impl Link {
     ) -> RedisResult<Handle> {
         match &self.way {
             Way::Cluster(cluster) => Ok(Handle::Many(cluster.connect(&self.dial).await?)),
-            _ => Ok(Handle::One(self.listen(hear).await?)),
+            _ => Ok(Handle::One(self.listen(hear).await?.0)),
         }
     }
 
-    /// A connection to the master that takes purges, and whose pushes are heard.
+    /// A connection to the master that takes purges, whose pushes are heard, and where that is.
     pub(super) async fn listen(
         &self,
         hear: impl Fn(PushInfo) + Send + Sync + 'static,
-    ) -> RedisResult<MultiplexedConnection> {
+    ) -> RedisResult<(MultiplexedConnection, String)> {
         let address = match &self.way {
             Way::Server { host, port } => self.dial.address(host, *port)?,
             Way::Socket(path) => ConnectionAddr::Unix(path.clone()),
             Way::Sentinel(sentinel) => sentinel.master().await?,
             Way::Cluster(cluster) => cluster.master(&self.dial).await?,
         };
+        let place = address.to_string();
         let mut connection = self.dial.listen(address, hear).await?;
         match is_replica(&mut connection).await {
             true => Err((ErrorKind::Server(ServerErrorKind::MasterDown), "a replica").into()),
-            false => Ok(connection),
+            false => Ok((connection, place)),
         }
     }
 }

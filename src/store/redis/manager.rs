@@ -33,6 +33,15 @@ impl Connection {
     pub(super) fn give_up(&self) {
         self.broken.store(true, Ordering::Release);
     }
+
+    /// Its master is no longer the one that takes purges. What leads to all masters is used until
+    /// another one stands.
+    pub(super) fn leads_astray(&self) {
+        match &self.handle {
+            Handle::One(_) => self.give_up(),
+            Handle::Many(nodes) => nodes.fall_behind(),
+        }
+    }
 }
 
 impl Manager {

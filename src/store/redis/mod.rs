@@ -27,6 +27,7 @@ mod lease;
 mod link;
 mod manager;
 mod purger;
+mod refusal;
 mod reply;
 mod scan;
 mod scripts;

@@ -4,8 +4,10 @@
 //! Whether it is a master indeed, the connection to it tells.
 
 use super::dial::Dial;
+use super::fault::fault;
 use super::several::first;
 use crate::config::{Node, Sentinels};
+use crate::error::Fault;
 use ::redis::{ConnectionAddr, ErrorKind, RedisError, RedisResult, cmd};
 
 #[derive(Debug)]
@@ -33,7 +35,7 @@ impl Sentinel {
             .nodes
             .iter()
             .map(|node| ask(self.dial.clone(), node.clone(), self.master.clone()));
-        let (host, port) = first(tries).await?;
+        let (host, port) = first(tries).await.map_err(at_sentinels)?;
         self.dial.address(&host, port)
     }
 }
@@ -48,4 +50,23 @@ async fn ask(dial: Dial, sentinel: Node, name: String) -> RedisResult<(String, u
         let kind = ErrorKind::MasterNameNotFoundBySentinel;
         RedisError::from((kind, "no sentinel knows this name"))
     })
+}
+
+/// What an error at a sentinel bears as its detail, to be told from one at the master.
+const LOGIN: &str = "sentinel_password";
+
+/// Who may not ask sentinels is refused by them, and not by the master.
+fn at_sentinels(error: RedisError) -> RedisError {
+    match fault(&error) {
+        Fault::Denied | Fault::Forbidden => {
+            let kind = ErrorKind::AuthenticationFailed;
+            RedisError::from((kind, "refused by sentinels", LOGIN.to_owned()))
+        }
+        _ => error,
+    }
+}
+
+/// Whether it is the sentinels that refuse.
+pub(super) fn is_login(error: &RedisError) -> bool {
+    error.detail() == Some(LOGIN)
 }

@@ -61,9 +61,11 @@ impl Service<Request> for RedisService {
             };
             let ended = tokio::time::timeout(timeout, operation).await;
             let ended = ended.unwrap_or(Err(Fault::Timeout));
-            if let (Err(Fault::Timeout), Some(silent)) = (&ended, used) {
+            match (&ended, used) {
                 // The server may be well, and the way to it open: nothing else would tell.
-                slots.give_up_one(&silent);
+                (Err(Fault::Timeout), Some(silent)) => slots.give_up_one(&silent),
+                (_, Some(held)) if held.handle.is_behind() => slots.wake_keeper(),
+                _ => {}
             }
             // Before the breaker sees it: it may be the reason of what the breaker does.
             ended.inspect_err(|fault| observer.failed(*fault))

@@ -4,11 +4,11 @@
 //! one multiplexed connection carries more than an exclusive checkout per operation does, and
 //! several keep a large reply from holding up the small ones behind it.
 
-use super::fault::fault;
 use super::handle::At;
 use super::header;
 use super::link::Link;
 use super::manager::Manager;
+use super::refusal::Refusal;
 use crate::config::RedisConfig;
 use crate::error::Fault;
 use crate::sync::lock;
@@ -36,24 +36,12 @@ pub(super) struct Slots {
     /// Told when a connection breaks, and when the keeper is to look for another reason.
     woken: Arc<Notify>,
     refusal: Refusal,
+    /// The master that the control connection was at last.
+    master: Mutex<Option<String>>,
     link: Arc<Link>,
     /// A read of the record, which its master alone answers; a PING any replica does.
     check: Arc<Pipeline>,
     config: RedisConfig,
-}
-
-/// Why connecting failed last: the pool itself says only that there is no connection.
-#[derive(Clone, Debug, Default)]
-struct Refusal(Arc<Mutex<Option<Fault>>>);
-
-impl ErrorSink<RedisError> for Refusal {
-    fn sink(&self, error: RedisError) {
-        *lock(&self.0) = Some(fault(&error));
-    }
-
-    fn boxed_clone(&self) -> Box<dyn ErrorSink<RedisError>> {
-        Box::new(self.clone())
-    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,13 +64,17 @@ impl Slots {
         let mut check = Pipeline::with_capacity(1);
         header::get(&mut check, control);
 
-        let slots = config.max_connections.clamp(1, MAX_SLOTS);
+        // In a cluster one more is made before one is let go of.
+        let spare = u32::from(link.follows_masters());
+        let slots = config.max_connections.saturating_sub(spare);
+        let slots = slots.clamp(1, MAX_SLOTS);
         Self {
             held: (0..slots).map(|_| ArcSwapOption::empty()).collect(),
             next: AtomicUsize::new(0),
             state: watch::Sender::new(State::Connecting),
             woken,
             refusal: Refusal::default(),
+            master: Mutex::default(),
             link,
             check: Arc::new(check),
             config: config.clone(),
@@ -101,14 +93,24 @@ impl Slots {
         self.held.iter().filter(stands).count()
     }
 
-    /// Has all connections replaced, unless they find a new master by themselves.
+    /// Has all connections replaced: their master was demoted.
     pub(super) fn give_up(&self) {
-        if self.link.follows_masters() {
-            return;
-        }
         for held in self.held.iter().filter_map(ArcSwapOption::load_full) {
-            held.give_up();
+            held.leads_astray();
         }
+        self.wake_keeper();
+    }
+
+    /// Where purges are taken. If that is another server than before, what leads to the old one is
+    /// given up: one that hung, or was cut off, may answer again and not know that it was replaced.
+    pub(super) fn master_is(&self, address: &str) {
+        let old = lock(&self.master).replace(address.to_owned());
+        if old.is_some_and(|old| old != address) {
+            self.give_up();
+        }
+    }
+
+    pub(super) fn wake_keeper(&self) {
         self.woken.notify_one();
     }
 
@@ -121,7 +123,7 @@ impl Slots {
     /// Has one connection replaced, over which an answer did not come in time.
     pub(super) fn give_up_one(&self, held: &Held) {
         held.give_up();
-        self.woken.notify_one();
+        self.wake_keeper();
     }
 
     /// The next connection that stands. Waits only while it is not known whether there is a
@@ -159,22 +161,28 @@ impl Slots {
             .build_unchecked(Manager::new(self.link.clone(), self.woken.clone()))
     }
 
-    /// Replaces what is empty or broken. Whether all slots stand.
+    /// Replaces what is empty or broken; and, where there is room for one more, what is behind, which
+    /// is used until then. Whether all slots stand.
     pub(super) async fn fill(&self, pool: &Pool<Manager>) -> bool {
+        let has_room = self.config.max_connections > 1;
         for slot in &self.held {
-            if slot.load().as_ref().is_some_and(|held| !held.is_broken()) {
+            let old = slot.load_full().filter(|held| !held.is_broken());
+            if old.as_ref().is_some_and(|held| !held.handle.is_behind()) {
                 continue;
             }
-            slot.store(None);
-            match pool.get_owned().await {
-                Ok(held) => {
-                    slot.store(Some(Arc::new(held)));
-                    self.enter(State::Up);
+            let old = old.filter(|_| has_room);
+            if old.is_none() {
+                slot.store(None);
+            }
+            match (pool.get_owned().await, old) {
+                (Ok(new), old) => {
+                    old.inspect(|old| old.give_up());
+                    slot.store(Some(Arc::new(new)));
+                    self.is_reached();
                 }
-                Err(error) => {
-                    if self.pick().is_none() {
-                        self.enter(State::Down(self.why(&error)));
-                    }
+                (Err(_), Some(_)) => {}
+                (Err(error), None) => {
+                    self.is_out_of_reach(&error);
                     return false;
                 }
             }
@@ -182,18 +190,25 @@ impl Slots {
         true
     }
 
-    /// One line for each change: not for each try.
-    fn enter(&self, new: State) {
-        let old = self.state.send_replace(new);
-        match new {
-            State::Up if old != State::Up => tracing::info!("redis is connected"),
-            State::Down(Fault::Denied) if old != new => tracing::error!(
-                "redis does not accept the login: `REDIS.password`, or `REDIS.username`, is wrong or not set"
-            ),
-            State::Down(fault) if !matches!(old, State::Down(_)) => {
-                tracing::warn!(%fault, "redis cannot be reached");
-            }
-            _ => {}
+    /// Whether there is nothing to replace.
+    pub(super) fn are_current(&self) -> bool {
+        let held = self.held.iter().filter_map(ArcSwapOption::load_full);
+        held.into_iter().all(|held| !held.handle.is_behind())
+    }
+
+    fn is_out_of_reach(&self, error: &RunError<RedisError>) {
+        if self.pick().is_none() {
+            let again = matches!(*self.state.borrow(), State::Down(_));
+            let fault = self.refusal.why(error, again);
+            self.state.send_replace(State::Down(fault));
+        }
+    }
+
+    /// One line for each change.
+    fn is_reached(&self) {
+        self.refusal.is_over();
+        if self.state.send_replace(State::Up) != State::Up {
+            tracing::info!("redis is connected");
         }
     }
 
@@ -227,12 +242,5 @@ impl Slots {
             }
         }
         all
-    }
-
-    fn why(&self, error: &RunError<RedisError>) -> Fault {
-        match error {
-            RunError::User(error) => fault(error),
-            RunError::TimedOut => lock(&self.refusal.0).take().unwrap_or(Fault::Timeout),
-        }
     }
 }
