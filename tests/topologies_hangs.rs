@@ -25,7 +25,7 @@ use std::sync::Arc;
 use support::redis::Redis;
 use support::{long, until_within};
 use tokio::time::Instant;
-use traffic::{Data, Instance, Traffic, told};
+use traffic::{Data, Instance, Seen, Traffic, told};
 
 /// Items behind sentinels.
 const WATCHED: usize = 8;
@@ -35,6 +35,18 @@ static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 fn rounds() -> usize {
     if long() { 5 } else { 1 }
+}
+
+/// Of all together nine of ten were hits: a client that is made anew has some wait.
+fn served_elsewhere(seen: &[&Seen]) {
+    println!("  elsewhere: {}", told(seen.iter().copied()));
+    let sum = |of: fn(&Seen) -> usize| seen.iter().map(|seen| of(seen)).sum();
+    let all = Seen {
+        answers: sum(|seen| seen.answers),
+        hits: sum(|seen| seen.hits),
+        ..Seen::default()
+    };
+    assert!(is_served(&all), "{all:?}");
 }
 
 /// The one that hung goes on, and nobody is given its old data, whoever asks.
@@ -83,19 +95,11 @@ async fn a_master_of_entries_hangs(stage: &Stage, traffic: &Traffic) {
     stage.cluster.failed_over(stage.slots[its[0]], victim).await;
     println!("another master {:.1?} after the stop", began.elapsed());
     let seen = traffic.phase("failing over");
-    let elsewhere = of(&seen, &others);
-    println!("  elsewhere: {}", told(elsewhere.iter().copied()));
-    for seen in elsewhere {
-        assert!(is_served(seen), "{seen:?}");
-    }
+    served_elsewhere(&of(&seen, &others));
     stage.fill().await;
     println!("all is stored {:.1?} after the stop", began.elapsed());
     let seen = traffic.phase("until all is stored");
-    let elsewhere = of(&seen, &others);
-    println!("  elsewhere: {}", told(elsewhere.iter().copied()));
-    for seen in elsewhere {
-        assert!(is_served(seen), "{seen:?}");
-    }
+    served_elsewhere(&of(&seen, &others));
     all_served(traffic).await;
     goes_on(stage, victim, traffic).await;
 }
