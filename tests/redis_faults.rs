@@ -140,6 +140,31 @@ async fn a_foreign_string_in_place_of_the_record_is_replaced() {
     all_works(&a, &b, "/z").await;
 }
 
+/// Every purge and every lookup failed on it, until somebody deleted it.
+#[tokio::test]
+async fn another_type_in_place_of_the_record_is_replaced() {
+    let redis = Redis::start().await;
+    let (a, b) = (instance(&redis), instance(&redis));
+    let mut connection = redis.connection().await;
+    let mut replaced = async |add: &str| {
+        let other: redis::RedisResult<i64> = raw(&mut connection, add, ("other", "x")).await;
+        other.expect("put");
+        let set: redis::RedisResult<()> = raw(&mut connection, "RENAME", ("other", STAMPS)).await;
+        set.expect("renamed");
+    };
+    for (n, add) in ["RPUSH", "SADD"].into_iter().enumerate() {
+        let path = format!("/x/{n}");
+        let first = a.get(&path).await;
+        written(&a).await;
+        replaced(add).await;
+        let second = a.get(&path).await;
+        assert!(!second.is_hit() && second.text() != first.text(), "{add}");
+        all_works(&a, &b, &format!("/z/{n}")).await;
+        replaced(add).await;
+        assert_eq!(purged(&a, &path).await, Purged::Applied, "{add}");
+    }
+}
+
 /// Whoever needs a cell that is gone must have the record made anew: else what it stores is
 /// never valid, and its key a miss until the old entry expires.
 #[tokio::test]

@@ -19,7 +19,7 @@ mod traffic;
 use cluster::{Cluster, FAILOVER};
 use cluster_stage::{ITEMS, SECOND, Stage, all_served, config, is_served, more, of};
 use exercise::{all_works, app, written};
-use neuralblitz_cache::{Mode, Purge, Purged};
+use neuralblitz_cache::{CacheConfig, Mode, Purge, Purged};
 use std::time::Duration;
 use support::{long, until_within};
 use traffic::{Traffic, told};
@@ -57,6 +57,26 @@ async fn all_works_and_every_master_is_swept() {
     for n in 0..100 {
         assert!(app.get(&format!("/kept/{n}")).await.is_hit(), "{n}");
     }
+}
+
+/// What the guide says that a user must be allowed is enough.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_acl_user_does() {
+    let _alone = ALONE.lock().await;
+    let cluster = Cluster::start().await;
+    let allowed = "ACL SETUSER app on >secret ~nb:* &nb:* +get +getrange +strlen +set +setrange \
+         +persist +del +unlink +time +type +lindex +lrange +lrem +llen +lpop +rpush +eval \
+         +evalsha +publish +subscribe +ping +select +client|tracking +role +scan +cluster|slots \
+         +asking";
+    let allowed: Vec<&str> = allowed.split_whitespace().collect();
+    for at in 0..cluster.nodes.len() {
+        cluster.must(at, &allowed).await;
+    }
+    all_works(|| {
+        let redis = cluster.config().username("app").password("secret");
+        CacheConfig::builder().redis(redis)
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -190,3 +190,17 @@ async fn sentinels_have_a_login_of_their_own() {
         .await;
     }
 }
+
+/// What the guide says that their user must be allowed is enough.
+#[tokio::test]
+async fn a_user_of_sentinels_needs_one_right() {
+    let master = Redis::start().await;
+    let user = "user asks on >theirs +sentinel|get-master-addr-by-name\nuser default off";
+    let sentinels = Sentinels::start(master.port, 1, user).await;
+    all_works(|| {
+        let redis = RedisConfig::new().sentinel(MASTER, sentinels.nodes());
+        let redis = redis.sentinel_username("asks").sentinel_password("theirs");
+        CacheConfig::builder().redis(redis)
+    })
+    .await;
+}

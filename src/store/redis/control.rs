@@ -102,10 +102,15 @@ impl Control {
         pipe.cmd("CLIENT")
             .arg(&["TRACKING", "ON", "BCAST", "PREFIX"])
             .arg(&shared.stamps);
-        self.ask(&pipe).await.map(drop)
+        self.send(&pipe).await.map(drop)
     }
 
+    /// A refusal of any of these commands is one of all.
     async fn ask(&mut self, pipe: &Pipeline) -> Result<Vec<Value>, Fault> {
+        replies(self.send(pipe).await?)
+    }
+
+    async fn send(&mut self, pipe: &Pipeline) -> Result<Vec<Value>, Fault> {
         let limit = self
             .inbox
             .shared
@@ -113,8 +118,8 @@ impl Control {
             .min(self.inbox.shared.timeout);
         let sent = self.connection.send_packed_commands(pipe, 0, pipe.len());
         let sent = tokio::time::timeout(limit, sent).await;
-        let sent = sent.map_err(|_| Fault::Timeout)?;
-        replies(sent.map_err(|error| fault(&error))?)
+        sent.map_err(|_| Fault::Timeout)?
+            .map_err(|error| fault(&error))
     }
 
     /// Reads the whole record, and what was heard since; makes one where there is none, or an
@@ -162,13 +167,16 @@ impl Control {
         header::get(&mut pipe, &shared.stamps);
         pipe.cmd("STRLEN").arg(&shared.stamps);
         pipe.cmd("ROLE");
-        let mut replies = self.ask(&pipe).await?.into_iter();
+        let mut told = self.send(&pipe).await?;
+        // Who may not ask for the role is told all else.
+        let role = told.pop();
+        let mut replies = replies(told)?.into_iter();
         let record = replies.next().and_then(bytes_of).unwrap_or_default();
         let len = replies.next().and_then(|len| match len {
             Value::Int(len) => usize::try_from(len).ok(),
             _ => None,
         });
-        if replies.next().is_some_and(|role| says_replica(&role)) {
+        if role.is_some_and(|role| says_replica(&role)) {
             // Demoted: it takes purges no more, and does not hear of them in time.
             shared.slots.give_up();
             return Err(Fault::Unready);

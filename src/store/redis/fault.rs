@@ -75,3 +75,67 @@ pub(super) fn is_failure(fault: Fault) -> bool {
         | Fault::Denied => true,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io;
+
+    /// What the breaker counts, and what it does not.
+    #[test]
+    fn a_refusal_of_the_server_is_of_its_class() {
+        for (line, class, counts) in [
+            ("LOADING Redis is loading", Fault::Unready, true),
+            ("MASTERDOWN Link is down", Fault::Unready, true),
+            ("CLUSTERDOWN Hash slot not served", Fault::Unready, true),
+            ("NOAUTH Authentication required.", Fault::Denied, true),
+            ("WRONGPASS invalid password", Fault::Denied, true),
+            ("NOPERM no permissions", Fault::Forbidden, false),
+            ("OOM command not allowed", Fault::ReadOnly, false),
+            ("MISCONF cannot save", Fault::ReadOnly, false),
+            ("READONLY a replica", Fault::ReadOnly, false),
+        ] {
+            let value = ::redis::parse_redis_value(format!("-{line}\r\n").as_bytes());
+            let value = value.expect("an error is a value");
+            assert_eq!(
+                replies(vec![Value::Nil, value.clone()]),
+                Err(class),
+                "{line}"
+            );
+            let error = value.extract_error().expect_err("one");
+            assert_eq!(fault(&error), class, "{line}");
+            assert_eq!(is_failure(class), counts, "{line}");
+        }
+        for line in [
+            "WRONGTYPE not a string",
+            "NOSCRIPT no such script",
+            "ERR no",
+        ] {
+            let value = ::redis::parse_redis_value(format!("-{line}\r\n").as_bytes());
+            let value = value.expect("an error is a value");
+            assert!(
+                replies(vec![value.clone()]).is_ok(),
+                "of one command: {line}"
+            );
+            let error = value.extract_error().expect_err("one");
+            assert!(!is_failure(fault(&error)), "{line}");
+        }
+    }
+
+    #[test]
+    fn what_breaks_the_way_there_counts() {
+        for (kind, class) in [
+            (io::ErrorKind::TimedOut, Fault::Timeout),
+            (io::ErrorKind::ConnectionRefused, Fault::Disconnected),
+            (io::ErrorKind::ConnectionReset, Fault::Broken),
+            (io::ErrorKind::BrokenPipe, Fault::Broken),
+            (io::ErrorKind::UnexpectedEof, Fault::Broken),
+        ] {
+            let error = RedisError::from(io::Error::from(kind));
+            assert_eq!(fault(&error), class, "{kind}");
+            assert!(is_failure(class));
+        }
+        let garbled = ::redis::parse_redis_value(b"?4\r\nwhat\r\n").expect_err("no reply");
+        assert_eq!(fault(&garbled), Fault::Broken);
+    }
+}

@@ -49,7 +49,11 @@ local cells, fixed = tonumber(ARGV[3]), tonumber(ARGV[4])
 local soft, scopes, channel = tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7]
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
-local head = redis.call('GETRANGE', key, 0, fixed * 8 - 1)
+local head = redis.pcall('GETRANGE', key, 0, fixed * 8 - 1)
+if type(head) ~= 'string' then
+  if not string.find(head.err, 'WRONGTYPE') then return head end
+  head = ''
+end
 local most = 9007199254740992
 local clock, everything, layout, held, newest = 0, 0, 0, 0, 0
 if #head == fixed * 8 then
