@@ -25,7 +25,7 @@ async fn picture() {
     let variables = [("REDIS_URL", &*redis.url()), ("NB_CACHE__SOFT_LIMIT", "5")];
     let server = Server::start(&variables).await;
     let browser = Browser::start().await;
-    let page = browser.page(1280, 800).await;
+    let page = browser.page(1240, 800).await;
     page.scheme("light").await;
     page.go(&server.url("/cache/dashboard")).await;
     page.until_text("connection", "Live").await;

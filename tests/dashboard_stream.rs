@@ -16,6 +16,7 @@ use sha2::{Digest, Sha256};
 use std::time::Duration;
 use support::server::Server;
 use support::until;
+use support::web::Answer;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::net::TcpStream;
 
@@ -176,19 +177,23 @@ async fn the_first_record_tells_of_the_last_hour() {
     assert_eq!((&history[0][1], &history[0][2]), (&0.into(), &0.into()));
 }
 
+/// An answer that ends, as no stream does.
+async fn refusal(app: &App, token: &str) -> Answer {
+    let answer = app.send(Method::GET, "/cache/stream", Some(token));
+    let answer = tokio::time::timeout(LIMIT, answer).await;
+    answer.expect("a refusal and no stream")
+}
+
 #[tokio::test]
 async fn a_token_that_is_wrong_gets_a_problem_and_no_stream() {
     let app = app(CacheConfig::builder().admin_token(TOKEN)).await;
-    let wrong = app
-        .send(Method::GET, "/cache/stream", Some("wrong token"))
-        .await;
+    let wrong = refusal(&app, "wrong token").await;
     problem(&wrong, 401);
     let name = "www-authenticate";
     assert_eq!(wrong.header(name), "Bearer error=\"invalid_token\"");
     let mut last = wrong;
     for n in 0..30 {
-        let guess = format!("guess {n}");
-        last = app.send(Method::GET, "/cache/stream", Some(&guess)).await;
+        last = refusal(&app, &format!("guess {n}")).await;
     }
     problem(&last, 429);
     assert_eq!(Stream::open(&app, Some(TOKEN)).await.status, 200);
@@ -198,9 +203,7 @@ async fn a_token_that_is_wrong_gets_a_problem_and_no_stream() {
 #[tokio::test]
 async fn without_a_configured_token_none_is_right() {
     let app = app(CacheConfig::builder()).await;
-    let refused = app
-        .send(Method::GET, "/cache/stream", Some("correct horse"))
-        .await;
+    let refused = refusal(&app, "correct horse").await;
     assert!(problem(&refused, 403).contains("admin_token"));
 }
 

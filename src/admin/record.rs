@@ -21,7 +21,7 @@ const ASKED_EVERY: Duration = Duration::from_secs(5);
 const OF_ROUTES: Duration = Duration::from_mins(5);
 
 /// Keys and tags that are told.
-const HOTTEST: usize = 10;
+const HOTTEST: usize = 8;
 
 /// What the Redis server said of itself last.
 #[derive(Debug, Default)]

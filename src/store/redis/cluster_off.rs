@@ -37,4 +37,12 @@ impl Nodes {
     pub(super) async fn masters(&self) -> Result<Vec<At>, Fault> {
         match *self {}
     }
+
+    pub(super) fn fall_behind(&self) {
+        match *self {}
+    }
+
+    pub(super) fn is_behind(&self) -> bool {
+        match *self {}
+    }
 }
