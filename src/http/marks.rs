@@ -44,7 +44,7 @@ mod tests {
     fn no_more_keys_are_remembered_than_are_wanted() {
         const KEYS: usize = 1000;
         let keys = NonZeroUsize::new(KEYS).expect("some");
-        let marks = Marks::new(Duration::from_secs(60), keys);
+        let marks = Marks::new(Duration::from_mins(1), keys);
         for place in 0..100_000 {
             marks.set(place, Timestamp(0));
             assert!(marks.is_set(place, Timestamp(0)), "the newest is");
