@@ -15,6 +15,7 @@ use browser::{Browser, Page};
 use serde_json::{Value, json};
 use std::sync::atomic::Ordering;
 use support::redis::Redis;
+use support::server::Server;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use watched::{HOSTILE, Load, Watched, watched};
@@ -279,6 +280,20 @@ async fn the_page_goes_on_by_itself_after_its_stream_has_ended() {
     page.until_text("connection", "Not connected").await;
     page.until_text("connection", "Live").await;
     app.assert_is_clean(&page).await;
+}
+
+#[tokio::test]
+async fn a_server_that_says_nothing_any_more_is_noticed() {
+    let redis = Redis::start().await;
+    let server = Server::start(&[("REDIS_URL", &redis.url())]).await;
+    let browser = Browser::start().await;
+    let page = browser.page(1400, 900).await;
+    page.go(&server.url("/cache/dashboard")).await;
+    page.until_text("connection", "Live").await;
+    server.signal("-STOP");
+    page.until_text("connection", "nothing came for 10 s").await;
+    server.signal("-CONT");
+    page.until_text("connection", "Live").await;
 }
 
 /// Sends this path as it is.

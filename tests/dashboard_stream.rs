@@ -178,8 +178,8 @@ async fn the_first_record_tells_of_the_last_hour() {
 }
 
 /// An answer that ends, as no stream does.
-async fn refusal(app: &App, token: &str) -> Answer {
-    let answer = app.send(Method::GET, "/cache/stream", Some(token));
+async fn refusal(app: &App, token: Option<&str>) -> Answer {
+    let answer = app.send(Method::GET, "/cache/stream", token);
     let answer = tokio::time::timeout(LIMIT, answer).await;
     answer.expect("a refusal and no stream")
 }
@@ -187,13 +187,13 @@ async fn refusal(app: &App, token: &str) -> Answer {
 #[tokio::test]
 async fn a_token_that_is_wrong_gets_a_problem_and_no_stream() {
     let app = app(CacheConfig::builder().admin_token(TOKEN)).await;
-    let wrong = refusal(&app, "wrong token").await;
+    let wrong = refusal(&app, Some("wrong token")).await;
     problem(&wrong, 401);
     let name = "www-authenticate";
     assert_eq!(wrong.header(name), "Bearer error=\"invalid_token\"");
     let mut last = wrong;
     for n in 0..30 {
-        last = refusal(&app, &format!("guess {n}")).await;
+        last = refusal(&app, Some(&format!("guess {n}"))).await;
     }
     problem(&last, 429);
     assert_eq!(Stream::open(&app, Some(TOKEN)).await.status, 200);
@@ -203,7 +203,7 @@ async fn a_token_that_is_wrong_gets_a_problem_and_no_stream() {
 #[tokio::test]
 async fn without_a_configured_token_none_is_right() {
     let app = app(CacheConfig::builder()).await;
-    let refused = refusal(&app, "correct horse").await;
+    let refused = refusal(&app, Some("correct horse")).await;
     assert!(problem(&refused, 403).contains("admin_token"));
 }
 
@@ -215,7 +215,7 @@ async fn streams_are_bounded_and_those_without_the_token_leave_room_for_those_wi
         open.push(Stream::open(&app, None).await);
     }
     assert!(open.iter().all(|stream| stream.status == 200));
-    let full = app.get("/cache/stream").await;
+    let full = refusal(&app, None).await;
     problem(&full, 503);
     assert_eq!(full.header("retry-after"), "5");
     assert_eq!(Stream::open(&app, Some(TOKEN)).await.status, 200);

@@ -19,30 +19,34 @@ const tokenSaid = (text, kind) => say(find("token-message"), text, kind);
 const events = (text, each) => {
   const parts = text.split("\n\n");
   const left = parts.pop();
-  parts.forEach((part) => each(JSON.parse(part.replace(/^data: /, ""))));
+  const records = parts.filter((part) => part.startsWith("data: "));
+  records.forEach((part) => each(JSON.parse(part.slice(6))));
   return left;
+};
+
+// What is waited for, or an end to it all.
+const soon = async (abort, waited) => {
+  const timer = setTimeout(() => abort.abort(new Error("nothing came for 10 s")), SILENCE);
+  try {
+    return await waited;
+  } finally {
+    clearTimeout(timer);
+  }
 };
 
 const read = async (body, abort) => {
   const reader = body.pipeThrough(new TextDecoderStream()).getReader();
   let left = "";
-  let watchdog;
-  try {
-    for (;;) {
-      watchdog = setTimeout(() => abort.abort(new Error("nothing came for 10 s")), SILENCE);
-      const { value, done } = await reader.read();
-      clearTimeout(watchdog);
-      if (done) {
-        return;
-      }
-      left = events(left + value, (record) => {
-        failures = 0;
-        connection("Live", "good");
-        show(record);
-      });
+  for (;;) {
+    const { value, done } = await soon(abort, reader.read());
+    if (done) {
+      return;
     }
-  } finally {
-    clearTimeout(watchdog);
+    left = events(left + value, (record) => {
+      failures = 0;
+      connection("Live", "good");
+      show(record);
+    });
   }
 };
 
@@ -59,8 +63,12 @@ const useToken = (value) => {
 };
 
 // A token that is refused is forgotten, and counts are shown again.
-const refused = async (response) => {
+const refused = async (response, sent) => {
   const said = await complaint(response);
+  // Another was entered meanwhile.
+  if (token !== sent) {
+    return;
+  }
   token = "";
   find("forget").hidden = true;
   tokenSaid(`Token refused. ${said}`, "bad");
@@ -69,9 +77,9 @@ const refused = async (response) => {
 const open = async (abort) => {
   const sent = token;
   const options = { headers: authorized(), cache: "no-store", redirect: "error", signal: abort.signal };
-  const response = await fetch("stream", options);
+  const response = await soon(abort, fetch("stream", options));
   if (sent && [401, 403, 429].includes(response.status)) {
-    await refused(response);
+    await refused(response, sent);
     return;
   }
   if (!response.ok) {
