@@ -27,8 +27,8 @@ pub(crate) use lease::{Tries, Try};
 pub(crate) use local::Local;
 use moment::Known;
 pub(crate) use moment::Moment;
-pub(crate) use redis::{Applied, Count, Info, Lease, Parts, Remote, Taken};
-use redis::{Ended, Get, Read};
+pub(crate) use redis::{Applied, Count, Ended, Info, Lease, Parts, Remote, Taken};
+use redis::{Get, Read};
 pub(crate) use subject::Covered;
 use variants::Variants;
 
