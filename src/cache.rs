@@ -136,7 +136,11 @@ impl Cache {
             && tokio::runtime::Handle::try_current().is_ok()
         {
             // What cannot be written in time is lost: it would have been a hit elsewhere.
-            let _ = tokio::time::timeout(DRAIN_WITHIN, remote.drain()).await;
+            let drained = async {
+                remote.drain().await;
+                remote.keep_hottest().await;
+            };
+            let _ = tokio::time::timeout(DRAIN_WITHIN, drained).await;
             remote.stop().await;
         }
     }

@@ -43,6 +43,7 @@
 //! | `replay` | any list of [`WarmRequest`](crate::WarmRequest)s |
 //! | `replay_file` | a file: a request a line, or a list in YAML as `CACHE.warm` is |
 //! | `replay_from` | what a closure says when the warming begins: rows of a database, say |
+//! | `hottest` | what clients of the previous run asked for most |
 //! | `load` | a loader: whatever calls cached functions, or sets values |
 //!
 //! ```yaml
@@ -54,6 +55,31 @@
 //!     - uri: /api/v1/feed?page=1
 //!       headers: { accept-language: de }
 //! ```
+//!
+//! # What clients of the previous run asked for
+//!
+//! ```
+//! # use axum::{Router, body::Body};
+//! # use neuralblitz_cache::{CacheConfig, CacheLayer};
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() {
+//! # let layer = CacheLayer::new(CacheConfig::default());
+//! # let cache = layer.cache();
+//! # let app: Router = Router::new().layer(layer);
+//! cache.warmup().through::<Body, _>(app.clone()).configured().hottest(50).start();
+//! # }
+//! ```
+//!
+//! Each instance knows what has the most hits ([`Cache::hottest_keys`](crate::Cache::hottest_keys)).
+//! Where `warmup_enabled` says so it keeps the first hundred in Redis, together with those of the
+//! other instances: under `nb:{c}:hottest`, once a minute and at
+//! [`shutdown`](crate::Cache::shutdown), for a week. Hits of ten minutes ago count for half.
+//!
+//! What stands there is the host, the path and the query, as in the entries themselves: a query that
+//! holds a secret is in Redis, and is in no log. Of the request's fields only those of content
+//! negotiation (`Accept`, `Accept-Charset`, `Accept-Encoding`, `Accept-Language`) are written down;
+//! what `Vary` selected by any other, or has more in its key than its URI, is not, so that nothing
+//! there says who was asking.
 //!
 //! # The host is part of the key
 //!

@@ -118,12 +118,14 @@ pub(crate) enum Operation {
     Lease,
     /// Counting the keys of the namespace.
     Count,
+    /// Keeping and reading what is asked for most.
+    Hottest,
     /// A run of the handler, to its head.
     Fetch,
 }
 
 impl Operation {
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Lookup,
         Self::Store,
         Self::Purge,
@@ -132,6 +134,7 @@ impl Operation {
         Self::Sweep,
         Self::Lease,
         Self::Count,
+        Self::Hottest,
         Self::Fetch,
     ];
 
@@ -145,6 +148,7 @@ impl Operation {
             Self::Sweep => "sweep",
             Self::Lease => "lease",
             Self::Count => "count",
+            Self::Hottest => "hottest",
             Self::Fetch => "fetch",
         }
     }

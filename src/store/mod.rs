@@ -7,6 +7,7 @@
 
 mod asked;
 mod fallback;
+pub(crate) mod hot;
 pub(crate) mod inspect;
 mod judge;
 mod keep;
@@ -23,6 +24,7 @@ mod values;
 mod variants;
 
 use asked::Asked;
+pub(crate) use hot::Hot;
 pub(crate) use lease::{Tries, Try};
 pub(crate) use local::Local;
 use moment::Known;

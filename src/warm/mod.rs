@@ -28,6 +28,7 @@
 //! and stored like any response, and what is warm is a hit. Whatever fails is counted and told.
 
 mod file;
+mod hottest;
 mod item;
 mod run;
 mod share;
@@ -173,6 +174,19 @@ impl Warmup {
             let requests = ask().await.map_err(Into::into)?;
             Ok(requests.into_iter().collect())
         }));
+        self
+    }
+
+    /// Replays what clients of the previous run asked for most: of all instances that share a
+    /// Redis, the most wanted first, at most so many and at most 100. Nothing without Redis.
+    ///
+    /// An instance whose `warmup_enabled` says so keeps what has the most hits in Redis, once a
+    /// minute and at [`Cache::shutdown`], under one name (`nb:{c}:hottest`) for a week: host, path,
+    /// query, and of what `Vary` names the fields of content negotiation. What was selected by
+    /// any other field, and what has more in its key than its URI, is not kept.
+    pub fn hottest(mut self, most: usize) -> Self {
+        let cache = self.cache.held_by_task();
+        self.sources.push(Box::pin(hottest::ask(cache, most)));
         self
     }
 
