@@ -263,8 +263,8 @@ impl Warmup {
 
     /// Warms in the background, if `warmup_enabled` says so: before the first request, and without
     /// keeping any waiting. How far it is [`Cache::stats`] says. It ends with
-    /// [`Cache::shutdown`], and with the last handle of the cache, of which the service that it
-    /// asks may be one. Outside of a runtime it does nothing.
+    /// [`Cache::shutdown`], and with the last handle of the cache; the service that it asks holds
+    /// one, by its layer, until its time limit at the latest. Outside of a runtime it does nothing.
     pub fn start(mut self) {
         let inner = self.cache.inner.clone();
         if inner.config.warming.enabled && Handle::try_current().is_ok() {
