@@ -38,6 +38,7 @@ struct Handle(Weak<Inner>);
 impl Drop for Handle {
     fn drop(&mut self) {
         if let Some(inner) = self.0.upgrade() {
+            inner.warmups.abort();
             inner.refreshes.abort();
             inner.events.end();
         }
@@ -54,6 +55,8 @@ pub(crate) struct Inner {
     /// Runs of functions.
     pub(crate) runs: Runs,
     pub(crate) refreshes: Refreshes,
+    /// Warmings in the background.
+    pub(crate) warmups: Refreshes,
     pub(crate) events: Events,
     /// Keys whose answers could not be stored.
     pub(crate) marks: Marks,
@@ -79,6 +82,7 @@ impl Cache {
             pending: Pending::new(config.limits.pending_bytes),
             runs: Flights::new(config.limits.fetches.get()),
             refreshes: Refreshes::default(),
+            warmups: Refreshes::default(),
             events: Events::default(),
             marks: Marks::new(config.hit_for_miss, config.limits.marks),
             public: Marks::new(PUBLIC_FOR, config.limits.marks),
@@ -117,21 +121,26 @@ impl Cache {
         self.inner.start();
     }
 
-    /// Waits for handlers of events, then until what is queued for Redis has been written, at
-    /// most 5 s each; then ends the background tasks and closes the connections. A later request
-    /// starts them again.
+    /// Ends warmings, waits for handlers of events, then until what is queued for Redis has been
+    /// written, at most 5 s each; then ends the background tasks and closes the connections. A
+    /// later request starts them again.
     ///
     /// Streams of the dashboard end at once. A server that waits for all requests before it stops
     /// waits for them too: call this when it begins to, and once more when all have ended.
     pub async fn shutdown(&self) {
         self.inner.closing.send_replace(());
+        self.inner.warmups.shutdown().await;
         self.inner.events.shutdown(DRAIN_WITHIN).await;
         self.inner.refreshes.shutdown().await;
         if let Some(remote) = &self.inner.store.remote
             && tokio::runtime::Handle::try_current().is_ok()
         {
             // What cannot be written in time is lost: it would have been a hit elsewhere.
-            let _ = tokio::time::timeout(DRAIN_WITHIN, remote.drain()).await;
+            let drained = async {
+                remote.drain().await;
+                remote.keep_hottest().await;
+            };
+            let _ = tokio::time::timeout(DRAIN_WITHIN, drained).await;
             remote.stop().await;
         }
     }

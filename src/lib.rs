@@ -87,6 +87,7 @@ mod taint;
 #[doc(hidden)]
 pub mod testing;
 mod values;
+mod warm;
 
 pub use cache::Cache;
 #[cfg(feature = "yaml")]
@@ -103,9 +104,11 @@ pub use neuralblitz_cache_macros::{
     cache_api_response, cache_consciousness_metrics, cache_multi_reality, cache_quantum_state,
     cache_result,
 };
+pub use observe::Warmed;
 pub use policy::{ClientDirectives, Credentials};
 pub use purge::{
     Emitted, EventContext, EventError, EventErrorKind, EventFailure, EventFailureKind,
     EventOutcome, Purge, Purged,
 };
 pub use stats::{BreakerState, HitRate, Mode, Stats};
+pub use warm::{WarmFileError, WarmFileErrorKind, Warmup};

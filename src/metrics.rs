@@ -4,6 +4,7 @@
 //! counted twice, and counting costs nothing more. The names and labels are in the guide, chapter
 //! [`operating`](crate::guide::operating).
 
+mod encode;
 mod families;
 
 use crate::cache::{Cache, Inner};

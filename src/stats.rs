@@ -4,7 +4,7 @@ use crate::breaker::State;
 use crate::cache::{Cache, Inner};
 use crate::clock::wall;
 use crate::error::Fault;
-use crate::observe::{Answered, Event, Passed, Rate};
+use crate::observe::{Answered, Event, Passed, Rate, Warmed};
 use crate::store::Remote;
 use std::collections::HashMap;
 use std::fmt;
@@ -133,6 +133,8 @@ pub struct Stats {
     pub dropped_writes: u64,
     /// Purged entries whose memory in Redis this process gave back.
     pub swept: u64,
+    /// How far the last warming is, or what it came to; `None`: there was none.
+    pub warmed: Option<Warmed>,
     /// Faults of Redis. Each was a miss and no more.
     pub faults: u64,
 }
@@ -189,6 +191,7 @@ impl Stats {
             evictions: total(Event::Evicted),
             dropped_writes: total(Event::WriteDropped),
             swept: total(Event::Swept),
+            warmed: observer.last_warming(),
             faults: total(Event::Fault),
         }
     }

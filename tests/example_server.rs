@@ -64,6 +64,8 @@ fn command(name: &str) -> Command {
     for variable in ["REDIS_URL", "DEMO_DATA", "NB_CACHE", "NB_SETTINGS"] {
         command.env_remove(variable);
     }
+    // What handlers count is told by tests.
+    command.env("DEMO_WARM", "off");
     command.env("LISTEN", "127.0.0.1:0");
     command.stdin(Stdio::null()).kill_on_drop(true);
     command

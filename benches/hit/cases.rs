@@ -5,9 +5,10 @@ use axum::Router;
 use axum::routing::any;
 use futures_util::FutureExt;
 use http::{Method, Request, Uri};
-use neuralblitz_cache::{CacheConfig, CacheLayer};
+use neuralblitz_cache::{Cache, CacheConfig, CacheLayer, CacheValue};
 use std::fmt::Debug;
 use std::hint::black_box;
+use std::sync::Arc;
 use tower::util::MapRequestLayer;
 use tower::{Service, ServiceExt};
 
@@ -42,6 +43,8 @@ pub(crate) fn case_named(case: &str) -> Exchange {
             routed(Router::new().route("/item", route).layer(layer))
         }
         "miss, stored" => get(cached(1 << 10), numbered),
+        "function hit, 1 KiB" => called("x".repeat(1 << 10)),
+        "function hit, 1 KiB in an Arc" => called(Arc::new("x".repeat(1 << 10))),
         _ => panic!("no case {case}"),
     }
 }
@@ -53,6 +56,20 @@ where
     Box::new(move |i| {
         black_box(exchange(&mut service, Method::GET, uri(i), None));
     })
+}
+
+/// A cached function of two arguments, whose result is there.
+fn called<T>(value: T) -> Exchange
+where
+    T: CacheValue + Clone + Send + Sync + 'static,
+{
+    let cache = Cache::new(CacheConfig::default());
+    let exchange = move |_| {
+        let function = cache.function("user_data");
+        let call = function.call(&(42_u32, "en"), || async { value.clone() });
+        black_box(call.now_or_never().expect("ready"));
+    };
+    warm(Box::new(exchange), 2)
 }
 
 fn conditional<S>(mut service: S) -> Exchange

@@ -35,7 +35,7 @@ fn main() {
 }
 
 /// A case, and the one it is compared with.
-const CASES: [(&str, &str); 8] = [
+const CASES: [(&str, &str); 10] = [
     ("handler 1 KiB", "handler 1 KiB"),
     ("hit 1 KiB", "handler 1 KiB"),
     ("hit 64 KiB", "handler 64 KiB"),
@@ -47,6 +47,8 @@ const CASES: [(&str, &str); 8] = [
         "router with a layer that does nothing",
     ),
     ("miss, stored", "handler, another URI each time"),
+    ("function hit, 1 KiB", "hit 1 KiB"),
+    ("function hit, 1 KiB in an Arc", "hit 1 KiB"),
 ];
 
 fn report() {

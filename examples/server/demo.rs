@@ -93,6 +93,34 @@ impl Demo {
     }
 }
 
+/// The forms of answers of this API.
+pub(crate) const TEMPLATES: [&str; 3] = ["ok", "not-found", "error"];
+
+impl Demo {
+    /// A form that answers are made from: a cached function.
+    pub(crate) async fn template(&self, name: &str) -> String {
+        let function = self.cache.function("api_response_template");
+        let run = || async {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            json!({"status": name, "data": null}).to_string()
+        };
+        function.call(name, run).await
+    }
+}
+
+pub(crate) async fn template(State(demo): State<Arc<Demo>>, Path(name): Path<String>) -> Answer {
+    if !TEMPLATES.contains(&&*name) {
+        return Err((StatusCode::NOT_FOUND, "there is no such template\n").into());
+    }
+    let template = demo.template(&name).await;
+    Ok(demo.compute(1, json!({"template": template})).await)
+}
+
+pub(crate) async fn quantum_capabilities(State(demo): State<Arc<Demo>>) -> Json<Value> {
+    let can = json!({"capabilities": ["superposition", "entanglement", "measurement"]});
+    demo.compute(150, can).await
+}
+
 pub(crate) async fn capabilities(State(demo): State<Arc<Demo>>) -> Json<Value> {
     let can = json!({"capabilities": ["quantum", "reality", "consciousness"]});
     demo.compute(50, can).await

@@ -6,16 +6,21 @@
 //! | `LISTEN` | `127.0.0.1:3000` | where it listens; port 0 is any free one |
 //! | `REDIS_URL` | none: local memory | `redis://[[user]:password@]host[:port][/db]` |
 //! | `DEMO_DATA` | `neuralblitz-demo` among the temporary files | the folder of the states, shared by all instances |
+//! | `DEMO_WARM` | `on` | `off`: nothing is asked for at start |
 //! | `NB_CACHE` | `on` | `off`: the same API without the layer |
 //! | `NB_SETTINGS` | none: `examples/server/settings.yaml`, as it was built | a settings file; what is said in variables goes before it |
 //! | `NB_CACHE__NEAR_CACHE` | `false` | `true`: hits in local memory without asking Redis, as long as purges of the others are heard of; so for all settings |
 
 mod demo;
+mod warm;
 
 use axum::Router;
 use axum::routing::get;
 use axum::serve::ListenerExt;
-use demo::{Demo, capabilities, change_quantum, consciousness, me, quantum, reality};
+use demo::{
+    Demo, capabilities, change_quantum, consciousness, me, quantum, quantum_capabilities, reality,
+    template,
+};
 use neuralblitz_cache::{Cache, CacheConfig, CacheLayer, Settings};
 use std::env::VarError;
 use std::error::Error;
@@ -43,16 +48,20 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let config = config()?;
     let layer = CacheLayer::new(config.clone().unwrap_or_default());
     let cache = layer.cache();
-    let app = app(Demo::new(cache.clone())?);
-    let (app, mode) = match config {
-        Some(_) => (
-            app.layer(layer).merge(cache.admin_router()),
-            cache.stats().mode.to_string(),
-        ),
-        None => (app, "off".to_owned()),
-    };
+    let demo = Arc::new(Demo::new(cache.clone())?);
+    let (mut app, mut mode) = (app(demo.clone()), "off".to_owned());
     let listener = listen().await?;
+    if config.is_some() {
+        app = app.layer(layer);
+        mode = cache.stats().mode.to_string();
+    }
     greet(listener.local_addr()?, &mode);
+    if config.is_some() {
+        if is_on("DEMO_WARM")? {
+            warm::start(&cache, app.clone(), &demo);
+        }
+        app = app.merge(cache.admin_router());
+    }
     let listener = listener.tap_io(|stream| {
         // Without it a short answer may wait for the acknowledgement of the one before.
         let _ = stream.set_nodelay(true);
@@ -68,28 +77,37 @@ async fn run() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn app(demo: Demo) -> Router {
+fn app(demo: Arc<Demo>) -> Router {
     Router::new()
         .route("/api/v1/capabilities", get(capabilities))
+        .route("/api/v1/capabilities/quantum", get(quantum_capabilities))
         .route("/api/v1/quantum/{id}", get(quantum).post(change_quantum))
         .route("/api/v1/reality/{id}", get(reality))
         .route("/api/v1/consciousness", get(consciousness))
+        .route("/api/v1/templates/{name}", get(template))
         .route("/api/v1/me", get(me))
-        .with_state(Arc::new(demo))
+        .with_state(demo)
 }
 
 /// The settings of the cache; `None`: it is switched off.
 fn config() -> Result<Option<CacheConfig>, Box<dyn Error>> {
-    match variable("NB_CACHE")?.as_deref() {
-        None | Some("on") => {}
-        Some("off") => return Ok(None),
-        Some(_) => return Err("NB_CACHE: must be on or off".into()),
+    if !is_on("NB_CACHE")? {
+        return Ok(None);
     }
     let settings = match variable("NB_SETTINGS")? {
         Some(path) => Settings::load(path)?,
         None => Settings::from_yaml(include_str!("settings.yaml"))?,
     };
     Ok(Some(settings.into_config()))
+}
+
+/// A switch, on unless it is off.
+fn is_on(name: &str) -> Result<bool, String> {
+    match variable(name)?.as_deref() {
+        None | Some("on") => Ok(true),
+        Some("off") => Ok(false),
+        Some(_) => Err(format!("{name}: must be on or off")),
+    }
 }
 
 /// A variable of the environment; an empty one is none.

@@ -2,7 +2,7 @@
 
 use crate::cache::{Cache, Inner};
 use crate::error::Fault;
-use crate::observe::{Answered, BOUNDS, Histogram, Operation, Passed};
+use crate::observe::{Answered, Histogram, Operation, Passed, Warmed};
 use crate::stats::{HitRate, Mode, Stats};
 use crate::store::{Count, Info, Remote};
 use serde_json::{Map, Value, json};
@@ -42,6 +42,21 @@ pub(super) async fn stats(cache: &Cache) -> Value {
         "queued_purges": stats.queued_purges,
         "fetches_under_way": stats.fetches_under_way,
         "refreshes_under_way": stats.refreshes_under_way,
+        "warmup": stats.warmed.map(|warmed| warmup(&warmed)),
+    })
+}
+
+/// How far the last warming is.
+fn warmup(warmed: &Warmed) -> Value {
+    json!({
+        "ended": warmed.ended,
+        "items": warmed.items,
+        "warmed": warmed.warmed,
+        "left_alone": warmed.left_alone,
+        "unstored": warmed.unstored,
+        "failed": warmed.failed,
+        "skipped": warmed.skipped,
+        "seconds": warmed.took.as_secs_f64(),
     })
 }
 
@@ -160,9 +175,7 @@ fn durations(histogram: &Histogram) -> Value {
             seen += more;
             seen >= wanted && seen > 0
         });
-        bucket
-            .and_then(|at| BOUNDS.get(at))
-            .map(|micros| Duration::from_micros(*micros).as_secs_f64())
+        bucket.and_then(|at| histogram.bounds().get(at).map(Duration::as_secs_f64))
     };
     json!({
         "count": count,

@@ -4,7 +4,7 @@ use super::figures::{self, counted, seconds_since_epoch};
 use crate::cache::{Cache, Inner};
 use crate::clock::{instant, millis};
 use crate::error::Fault;
-use crate::observe::{BOUNDS, Operation};
+use crate::observe::Operation;
 use crate::stats::{HitRate, Stats};
 use crate::store::Info;
 use crate::sync::lock;
@@ -64,7 +64,7 @@ pub(super) async fn counts(admin: &super::Admin) -> Map<String, Value> {
         ("totals", figures::performance(&admin.cache)),
         ("hit_rate", figures::windows(&admin.cache)),
         ("routes", routes(admin)),
-        ("bounds", bounds()),
+        ("bounds", bounds(inner)),
         ("latency", latency(inner)),
         ("memory", memory(inner, &stats, server.as_ref())),
     ];
@@ -137,9 +137,9 @@ fn routes(admin: &super::Admin) -> Value {
 }
 
 /// Upper ends of the buckets of [`latency`], in seconds.
-fn bounds() -> Value {
-    let bounds = BOUNDS.map(|micros| Duration::from_micros(micros).as_secs_f64());
-    bounds.to_vec().into()
+fn bounds(inner: &Inner) -> Value {
+    let bounds = inner.observer.durations(Operation::Lookup).bounds();
+    bounds.map(|bound| bound.as_secs_f64()).to_vec().into()
 }
 
 /// How long operations took since the start, by size, so that a page can tell of late from before.

@@ -1,7 +1,8 @@
 //! [`CacheConfigBuilder`].
 
 use super::{
-    CacheConfig, CircuitBreaker, Classes, EventRule, EventRules, Limits, RedisConfig, Route, Routes,
+    CacheConfig, CircuitBreaker, Classes, EventRule, EventRules, Limits, RedisConfig, Route,
+    Routes, Warming,
 };
 use crate::error::{ConfigError, ConfigErrorKind};
 use crate::fences::Fences;
@@ -21,15 +22,6 @@ pub struct CacheConfigBuilder {
     pub(super) routes: Vec<Route>,
     pub(super) event_rules: Vec<EventRule>,
     url_error: Option<ConfigErrorKind>,
-    pub(super) warmup: Warmup,
-}
-
-/// Read, and not used yet.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Warmup {
-    pub(super) enabled: bool,
-    pub(super) batch_size: usize,
-    pub(super) concurrency: usize,
 }
 
 impl Default for CacheConfigBuilder {
@@ -72,17 +64,12 @@ impl Default for CacheConfigBuilder {
                 credentials: Credentials::default(),
                 routes: Routes::default(),
                 event_rules: EventRules::default(),
-                warm: Vec::new(),
+                warming: Warming::default(),
                 admin_token: None,
             },
             routes: Vec::new(),
             event_rules: Vec::new(),
             url_error: None,
-            warmup: Warmup {
-                enabled: true,
-                batch_size: 100,
-                concurrency: 5,
-            },
         }
     }
 }

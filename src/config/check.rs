@@ -40,16 +40,6 @@ impl CacheConfigBuilder {
                 "64 to 1048576",
             ),
             (
-                "warmup_batch_size",
-                self.warmup.batch_size > 0,
-                "more than zero",
-            ),
-            (
-                "warmup_concurrency",
-                self.warmup.concurrency > 0,
-                "more than zero",
-            ),
-            (
                 "circuit_breaker_threshold",
                 config.breaker.threshold > 0,
                 "more than zero",
@@ -60,13 +50,18 @@ impl CacheConfigBuilder {
                 "more than zero",
             ),
         ];
-        match checks.into_iter().find(|(_, holds, _)| !holds) {
-            Some((setting, _, range)) => Err(ConfigError::new(
-                setting,
-                ConfigErrorKind::OutOfRange(range),
-            )),
-            None => Ok(()),
-        }
+        hold(checks)?;
+        self.check_warming()
+    }
+
+    fn check_warming(&self) -> Result<(), ConfigError> {
+        let warming = &self.config.warming;
+        let more = "more than zero";
+        hold([
+            ("warmup_batch_size", warming.batch_size > 0, more),
+            ("warmup_concurrency", warming.concurrency > 0, more),
+            ("warm_timeout", !warming.timeout.is_zero(), more),
+        ])
     }
 
     pub(super) fn check_names(&self) -> Result<(), ConfigError> {
@@ -84,6 +79,19 @@ impl CacheConfigBuilder {
                 Err(ConfigError::new("routes", ConfigErrorKind::UnknownClass).of_item(index))
             }
         }
+    }
+}
+
+/// The first setting that is out of its range.
+fn hold<const N: usize>(
+    checks: [(&'static str, bool, &'static str); N],
+) -> Result<(), ConfigError> {
+    match checks.into_iter().find(|(_, holds, _)| !holds) {
+        Some((setting, _, range)) => {
+            let kind = ConfigErrorKind::OutOfRange(range);
+            Err(ConfigError::new(setting, kind))
+        }
+        None => Ok(()),
     }
 }
 
@@ -111,12 +119,9 @@ mod tests {
         assert_eq!(redis.socket_connect_timeout, Duration::from_secs(5));
         assert!(redis.retry_on_timeout && redis.password.is_none());
         assert_eq!(redis.health_check_interval, Duration::from_secs(30));
-        let builder = CacheConfigBuilder::default();
-        assert!(builder.warmup.enabled && config.breaker.enabled);
-        assert_eq!(
-            (builder.warmup.batch_size, builder.warmup.concurrency),
-            (100, 5)
-        );
+        let warming = &config.warming;
+        assert!(warming.enabled && config.breaker.enabled);
+        assert_eq!((warming.batch_size, warming.concurrency), (100, 5));
         assert_eq!(config.breaker.threshold, 5);
         assert_eq!(config.breaker.timeout, Duration::from_mins(1));
         assert_eq!(config.fallback_staleness, Duration::from_mins(1));
@@ -146,6 +151,7 @@ mod tests {
         assert_eq!(refused(new().namespace("")), "namespace");
         assert_eq!(refused(new().warmup_batch_size(0)), "warmup_batch_size");
         assert_eq!(refused(new().warmup_concurrency(0)), "warmup_concurrency");
+        assert_eq!(refused(new().warm_timeout(Duration::ZERO)), "warm_timeout");
         assert_eq!(
             refused(new().circuit_breaker_threshold(0)),
             "circuit_breaker_threshold"

@@ -35,6 +35,7 @@ pub use route::Route;
 pub(crate) use route::RouteRules;
 pub(crate) use route::Routes;
 pub use warm::WarmRequest;
+pub(crate) use warm::Warming;
 
 use crate::fences::Fences;
 use crate::key::KeyRules;
@@ -108,7 +109,7 @@ pub struct CacheConfig {
     pub(crate) credentials: Credentials,
     pub(crate) routes: Routes,
     pub(crate) event_rules: EventRules,
-    pub(crate) warm: Vec<WarmRequest>,
+    pub(crate) warming: Warming,
     pub(crate) admin_token: Option<SecretString>,
 }
 

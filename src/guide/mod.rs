@@ -12,6 +12,7 @@
 //! Running it:
 //!
 //! - [`operating`]: what is counted, and how to see it
+//! - [`warming`]: fetching what will be asked for before anybody asks
 //! - [`tuning`]: which setting changes what, and the figure that tells when
 //! - [`troubleshooting`]: by what is seen, with the command that shows the cause
 //! - [`purging`]: kinds of purges and what they cost, tags, unsafe methods, the near tier, what a
@@ -44,3 +45,4 @@ pub mod storing;
 pub mod topologies;
 pub mod troubleshooting;
 pub mod tuning;
+pub mod warming;

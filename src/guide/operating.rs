@@ -89,6 +89,8 @@
 //! | `neuralblitz_cache_queued_writes`, `_queued_purges`, `_patterns`, `_fetches_under_way`, `_refreshes_under_way` | | right now |
 //! | `neuralblitz_cache_stored_total`, `_purges_total`, `_evictions_total`, `_dropped_writes_total`, `_swept_total`, `_fetched_elsewhere_total`, `_record_reads_total`, `_widened_purges_total`, `_refused_tags_total` | | since the start |
 //! | `neuralblitz_cache_purge_lag_seconds` | | histogram: how long purges waited until Redis had taken them |
+//! | `neuralblitz_cache_warmup_duration_seconds` | | histogram: how long warmings took, from 10 ms to 500 s |
+//! | `neuralblitz_cache_warmup_items_total` | `outcome` | requests and loaders of warmings that have ended: `warmed`, `left-alone`, `unstored`, `failed`, `skipped`; see [`warming`](super::warming) |
 //!
 //! `route` is the pattern that the router matched, else that of the settings, never a path; the
 //! first 64 have counters of their own, all others are `other`. The hit rate of the last minutes

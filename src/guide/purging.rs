@@ -139,6 +139,7 @@
 //! |---|---|
 //! | `nb:{c}:stamps` | the record of purges, a string without an expiry: 16 bytes a cell |
 //! | `nb:{c}:patterns` | the list of purges by pattern |
+//! | `nb:{c}:hottest` | what is asked for most, with hosts and queries, for a week: see [`warming`](super::warming) |
 //! | `nb:api_response:GET:…` | responses, and what a key varies by |
 //! | `nb:…` | values set by hand |
 //! | channel `nb:{c}:purges@0` | where purges are told; the number is that of the database |

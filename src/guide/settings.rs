@@ -64,7 +64,7 @@
 //! | `default_ttl` | 3600 | the classes `capabilities` and `partner_config`, and those without a TTL |
 //! | `quantum_state_ttl`, `multi_reality_ttl`, `consciousness_ttl` | 300, 600, 180 | the classes of these names |
 //! | `api_response_ttl` | 900 | a response without a class |
-//! | `warmup_enabled`, `warmup_batch_size`, `warmup_concurrency` | true, 100, 5 | read, and not used yet |
+//! | `warmup_enabled`, `warmup_batch_size`, `warmup_concurrency` | true, 100, 5 | whether the cache is warmed at start, and how many requests and loaders a batch holds, and are under way at once: see [`warming`](super::warming) |
 //! | `circuit_breaker_enabled`, `circuit_breaker_threshold`, `circuit_breaker_timeout` | true, 5, 60 | after how many failures in a row Redis is left alone, and for how long |
 //!
 //! # `CACHE`
@@ -101,7 +101,9 @@
 //! | `classes` | | by name: `ttl`, `max_ttl`, `local_only`, `stale_while_revalidate`, `stale_if_error` |
 //! | `routes` | | by path pattern: `ttl`, `override_ttl`, `class`, `tags`, `bypass`, `stale_while_revalidate`, `stale_if_error`, `lease`, `credentials` |
 //! | `event_rules` | | each with its `event`, and `tags`, `classes`, `uris`, `prefixes`, `patterns`, `soft`: what it purges ([`EventRule`](crate::EventRule)) |
-//! | `warm` | | each with `method` (GET), `uri` and `headers`; read, and not used yet |
+//! | `warm` | | each with `method` (GET), `uri`, `headers` and `priority` (0): what is asked for at start |
+//! | `warm_authority` | none | the host of requests of warming that name none, as clients name it |
+//! | `warm_timeout` | 60 | how long warming may take |
 //! | `admin_token` | none | the bearer token of who may administer the cache |
 //!
 //! # Classes for what is sensitive

@@ -156,10 +156,17 @@ fn credentials<'a>(shared: &'a Shared, route: Option<&'a RouteRules>) -> &'a Cre
     own.or_else(of_route).unwrap_or(general)
 }
 
+/// In a request: for how long one instance may fetch for all, in the place of what settings say.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ForAll(pub(crate) Duration);
+
 /// For how long one instance may fetch for all; zero where each keeps its own.
-fn lease(shared: &Shared, route: Option<&RouteRules>, path: &str) -> Duration {
-    if shared.tiers(path) == Tiers::Local {
+fn lease<B>(shared: &Shared, route: Option<&RouteRules>, request: &Request<B>) -> Duration {
+    if shared.tiers(original_uri(request).path()) == Tiers::Local {
         return Duration::ZERO;
+    }
+    if let Some(ForAll(time)) = request.extensions().get() {
+        return *time;
     }
     let of_route = || route?.lease;
     let general = shared.cache.inner.config.lease;
@@ -230,7 +237,7 @@ fn looked_up<B: Body>(shared: &Shared, request: &Request<B>, depth: u8) -> Begin
         guarded,
         conditional: fields.say(Said::Conditional),
         ranged: fields.say(Said::Partial),
-        lease: lease(shared, route, uri.path()),
+        lease: lease(shared, route, request),
     }))
 }
 

@@ -32,6 +32,7 @@ mod tags;
 mod validate;
 mod write;
 
+pub(crate) use ask::ForAll;
 pub use body::{BodyError, CacheBody};
 #[cfg(feature = "admin")]
 pub(crate) use explain::{Explained, Outcome};

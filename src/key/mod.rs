@@ -188,6 +188,31 @@ pub(crate) fn variant_bytes(names: &[HeaderName], headers: &HeaderMap) -> Vec<u8
     bytes
 }
 
+/// The fields that [`variant_bytes`] was made from, line by line; `None`: it was made otherwise.
+pub(crate) fn variant_fields(mut variant: &[u8]) -> Option<Vec<(&[u8], &[u8])>> {
+    let mut fields = Vec::new();
+    while !variant.is_empty() {
+        let name = take(&mut variant)?;
+        for _ in 0..take_length(&mut variant)? {
+            fields.push((name, take(&mut variant)?));
+        }
+    }
+    Some(fields)
+}
+
+fn take<'a>(bytes: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let length = take_length(bytes)?;
+    let (part, rest) = bytes.split_at_checked(length)?;
+    *bytes = rest;
+    Some(part)
+}
+
+fn take_length(bytes: &mut &[u8]) -> Option<usize> {
+    let (length, rest) = bytes.split_first_chunk::<4>()?;
+    *bytes = rest;
+    usize::try_from(u32::from_be_bytes(*length)).ok()
+}
+
 fn put_field(bytes: &mut Vec<u8>, name: &HeaderName, headers: &HeaderMap) {
     let lines = headers.get_all(name);
     put(bytes, name.as_str().as_bytes());

@@ -164,6 +164,10 @@ impl KeyRules {
 }
 
 impl UriRules {
+    pub(crate) fn ignores_authority(&self) -> bool {
+        self.ignore_authority
+    }
+
     #[inline]
     pub(crate) fn key<'a>(
         &self,

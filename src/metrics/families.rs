@@ -1,36 +1,17 @@
 //! The families of metrics, one after the other. The encoder adds `_total` to the names of
 //! counters, and the unit to those that have one.
 
+use super::encode::{Family, begin, counters, family, gauges, histogram_of, seconds, with_unit};
 use crate::cache::Inner;
 use crate::error::Fault;
-use crate::observe::{Answered, BOUNDS, Counts, Event, Histogram, Operation, Passed};
+use crate::observe::{Answered, Counts, Event, Operation, Passed, WarmOutcome};
 use crate::stats::{BreakerState, Stats};
 use crate::store::{Count, Remote};
-use prometheus_client::encoding::{
-    DescriptorEncoder, EncodeCounterValue, EncodeGaugeValue, EncodeLabelSet, MetricEncoder,
-    NoLabelSet,
-};
+use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Unit;
 use std::fmt;
 use std::sync::Arc;
-
-/// How a family is announced.
-struct Family {
-    name: &'static str,
-    help: &'static str,
-    unit: Option<Unit>,
-}
-
-const fn family(name: &'static str, help: &'static str) -> Family {
-    let unit = None;
-    Family { name, help, unit }
-}
-
-const fn with_unit(name: &'static str, help: &'static str, unit: Unit) -> Family {
-    let unit = Some(unit);
-    Family { name, help, unit }
-}
 
 const BREAKER: [BreakerState; 4] = [
     BreakerState::Closed,
@@ -62,6 +43,7 @@ impl<'a, 'e> Families<'a, 'e> {
         self.passed()?;
         self.errors()?;
         self.durations()?;
+        self.warmups()?;
         self.sizes()?;
         self.states()?;
         self.queues()?;
@@ -180,6 +162,26 @@ impl<'a, 'e> Families<'a, 'e> {
         );
         let mut encoder = begin(&mut self.encoder, &lag, MetricType::Histogram)?;
         histogram_of(&mut encoder, &observer.purge_lag())
+    }
+
+    fn warmups(&mut self) -> fmt::Result {
+        let took = with_unit(
+            "neuralblitz_cache_warmup_duration",
+            "How long warmings took, however they ended",
+            Unit::Seconds,
+        );
+        let observer = &self.cache.observer;
+        let mut encoder = begin(&mut self.encoder, &took, MetricType::Histogram)?;
+        histogram_of(&mut encoder, &observer.warmups())?;
+        let items = family(
+            "neuralblitz_cache_warmup_items",
+            "Requests and loaders of warmings that have ended, by what became of them",
+        );
+        let each = WarmOutcome::ALL.map(|outcome| {
+            let labels = [("outcome", outcome.name())];
+            (labels, observer.warmup_items(outcome))
+        });
+        counters(&mut self.encoder, &items, each)
     }
 
     fn sizes(&mut self) -> fmt::Result {
@@ -324,51 +326,4 @@ impl<'a, 'e> Families<'a, 'e> {
         }
         Ok(())
     }
-}
-
-fn begin<'s>(
-    encoder: &'s mut DescriptorEncoder<'_>,
-    family: &'s Family,
-    kind: MetricType,
-) -> Result<MetricEncoder<'s>, fmt::Error> {
-    encoder.encode_descriptor(family.name, family.help, family.unit.as_ref(), kind)
-}
-
-fn counters<L: EncodeLabelSet, V: EncodeCounterValue>(
-    encoder: &mut DescriptorEncoder<'_>,
-    family: &Family,
-    values: impl IntoIterator<Item = (L, V)>,
-) -> fmt::Result {
-    let mut encoder = begin(encoder, family, MetricType::Counter)?;
-    for (labels, value) in values {
-        let mut metric = encoder.encode_family(&labels)?;
-        metric.encode_counter::<NoLabelSet, _, f64>(&value, None)?;
-    }
-    Ok(())
-}
-
-fn gauges<L: EncodeLabelSet, V: EncodeGaugeValue>(
-    encoder: &mut DescriptorEncoder<'_>,
-    family: &Family,
-    values: impl IntoIterator<Item = (L, V)>,
-) -> fmt::Result {
-    let mut encoder = begin(encoder, family, MetricType::Gauge)?;
-    for (labels, value) in values {
-        encoder.encode_family(&labels)?.encode_gauge(&value)?;
-    }
-    Ok(())
-}
-
-fn histogram_of(encoder: &mut MetricEncoder<'_>, histogram: &Histogram) -> fmt::Result {
-    let bounds = BOUNDS
-        .iter()
-        .map(|micros| std::time::Duration::from_micros(*micros).as_secs_f64());
-    let bounds = bounds.chain([f64::INFINITY]);
-    let buckets: Vec<_> = bounds.zip(histogram.counts).collect();
-    let (sum, count) = (histogram.sum, histogram.count());
-    encoder.encode_histogram::<NoLabelSet>(sum, count, &buckets, None)
-}
-
-fn seconds(millis: u64) -> f64 {
-    std::time::Duration::from_millis(millis).as_secs_f64()
 }

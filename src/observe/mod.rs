@@ -5,11 +5,14 @@ mod hottest;
 mod refusals;
 mod routes;
 mod spans;
+mod warmups;
 mod windows;
 
-pub(crate) use durations::{BOUNDS, Histogram};
+pub(crate) use durations::Histogram;
 pub(crate) use hottest::Asked;
 pub(crate) use routes::{Answered, Counts, Route};
+pub(crate) use warmups::WarmOutcome;
+pub use warmups::Warmed;
 pub(crate) use windows::Rate;
 
 use crate::breaker::{Change, State};
@@ -25,6 +28,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::time::Instant;
+use warmups::Warmups;
 use windows::Windows;
 
 /// Something worth counting, whatever the route.
@@ -114,12 +118,14 @@ pub(crate) enum Operation {
     Lease,
     /// Counting the keys of the namespace.
     Count,
+    /// Keeping and reading what is asked for most.
+    Hottest,
     /// A run of the handler, to its head.
     Fetch,
 }
 
 impl Operation {
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Lookup,
         Self::Store,
         Self::Purge,
@@ -128,6 +134,7 @@ impl Operation {
         Self::Sweep,
         Self::Lease,
         Self::Count,
+        Self::Hottest,
         Self::Fetch,
     ];
 
@@ -141,6 +148,7 @@ impl Operation {
             Self::Sweep => "sweep",
             Self::Lease => "lease",
             Self::Count => "count",
+            Self::Hottest => "hottest",
             Self::Fetch => "fetch",
         }
     }
@@ -166,6 +174,7 @@ pub(crate) struct Observer {
     routes: Routes,
     windows: Windows,
     hottest: Hottest,
+    warmups: Warmups,
     health: Mutex<Health>,
     refusals: Refusals,
 }
@@ -208,6 +217,7 @@ impl Default for Observer {
             routes: Routes::default(),
             windows: Windows::default(),
             hottest: Hottest::default(),
+            warmups: Warmups::default(),
             health: Mutex::new(Health {
                 since: instant(),
                 reason: None,

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use http::header::Entry;
 use http::{HeaderMap, HeaderValue, StatusCode, header::CACHE_STATUS};
+use sfv::{BareItem, List, ListEntry, Parser};
 use std::fmt::Write;
 use std::sync::LazyLock;
 
@@ -70,6 +71,37 @@ pub(crate) fn forwarded(reason: Forwarded, fate: Fate) -> HeaderValue {
         Forwarded::Bypass => member!("bypass"),
         Forwarded::Partial => member!("partial"),
         Forwarded::Method => member!("method"),
+    })
+}
+
+/// What a member of ours says of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Became {
+    /// It was there already, or somebody else was fetching it.
+    Found,
+    Stored,
+    Neither,
+}
+
+/// What the last member says, which is that of the cache nearest to the client; `None`: there is
+/// none of ours.
+pub(crate) fn read(headers: &HeaderMap) -> Option<Became> {
+    let line = headers.get_all(CACHE_STATUS).iter().next_back()?;
+    let members: List = Parser::new(line.as_bytes()).parse().ok()?;
+    let ListEntry::Item(member) = members.last()? else {
+        return None;
+    };
+    if !matches!(&member.bare_item, BareItem::Token(name) if name.as_str() == NAME) {
+        return None;
+    }
+    let says = |what: &str| {
+        let mut params = member.params.iter();
+        params.any(|(key, value)| key.as_str() == what && *value == BareItem::Boolean(true))
+    };
+    Some(match (says("hit") || says("collapsed"), says("stored")) {
+        (true, _) => Became::Found,
+        (false, true) => Became::Stored,
+        (false, false) => Became::Neither,
     })
 }
 
@@ -222,7 +254,6 @@ fn value(bytes: Bytes) -> HeaderValue {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sfv::{BareItem, ListEntry, Parser};
 
     fn parse(value: &HeaderValue) -> Vec<(String, Vec<(String, String)>)> {
         let list: sfv::List = Parser::new(value.as_bytes()).parse().expect("a list");
@@ -309,6 +340,38 @@ mod tests {
             let keys: Vec<&str> = members[1].1.iter().map(|(key, _)| &**key).collect();
             assert_eq!(keys, params, "{exception:?}");
         }
+    }
+
+    #[test]
+    fn the_last_member_says_what_became_of_an_answer() {
+        let stored = "neuralblitz-cache; fwd=uri-miss; stored";
+        for (line, became) in [
+            ("neuralblitz-cache; hit; ttl=3", Some(Became::Found)),
+            (
+                "neuralblitz-cache; fwd=stale; collapsed",
+                Some(Became::Found),
+            ),
+            (stored, Some(Became::Stored)),
+            ("neuralblitz-cache; fwd=bypass", Some(Became::Neither)),
+            (
+                "neuralblitz-cache; fwd=miss; stored=?0",
+                Some(Became::Neither),
+            ),
+            ("neuralblitz-cache; key=\"/; hit\"", Some(Became::Neither)),
+            ("neuralblitz-cache; hit, other; hit", None),
+            (
+                "other; hit, neuralblitz-cache; stored",
+                Some(Became::Stored),
+            ),
+            ("no field", None),
+        ] {
+            let lines = [(CACHE_STATUS, HeaderValue::from_static(line))];
+            assert_eq!(read(&lines.into_iter().collect()), became, "{line}");
+        }
+        let lines = ["neuralblitz-cache; hit", stored].map(HeaderValue::from_static);
+        let lines = lines.map(|line| (CACHE_STATUS, line));
+        assert_eq!(read(&lines.into_iter().collect()), Some(Became::Stored));
+        assert_eq!(read(&HeaderMap::new()), None);
     }
 
     #[test]

@@ -7,6 +7,7 @@
 
 mod asked;
 mod fallback;
+pub(crate) mod hot;
 pub(crate) mod inspect;
 mod judge;
 mod keep;
@@ -23,12 +24,13 @@ mod values;
 mod variants;
 
 use asked::Asked;
+pub(crate) use hot::Hot;
 pub(crate) use lease::{Tries, Try};
 pub(crate) use local::Local;
 use moment::Known;
 pub(crate) use moment::Moment;
-pub(crate) use redis::{Applied, Count, Info, Lease, Parts, Remote, Taken};
-use redis::{Ended, Get, Read};
+pub(crate) use redis::{Applied, Count, Ended, Info, Lease, Parts, Remote, Taken};
+use redis::{Get, Read};
 pub(crate) use subject::Covered;
 use variants::Variants;
 

@@ -10,6 +10,7 @@ use crate::error::Fault;
 use crate::key::Namespace;
 use crate::observe::Observer;
 use crate::stamp::{Order, Purges, Stamp, Subject, Verdict};
+use crate::store::hot::Hot;
 use crate::store::inspect::{Page, PageQuery};
 use bytes::Bytes;
 use std::sync::Arc;
@@ -238,6 +239,14 @@ impl Remote {
     }
 
     pub(crate) async fn delete(&self, _: &str) -> Result<(), Fault> {
+        match *self {}
+    }
+
+    pub(crate) async fn hottest(&self) -> Result<Vec<Hot>, Fault> {
+        match *self {}
+    }
+
+    pub(crate) async fn keep_hottest(&self) {
         match *self {}
     }
 

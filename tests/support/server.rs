@@ -1,7 +1,7 @@
 //! The example server as a process of its own.
 
 use super::web::Client;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -29,6 +29,10 @@ static PROGRAM: LazyLock<PathBuf> = LazyLock::new(|| {
     profile.join("examples/server")
 });
 
+pub fn program() -> &'static Path {
+    &PROGRAM
+}
+
 /// A running one, with an admin token, killed when dropped.
 pub struct Server {
     /// Host and port.
@@ -47,6 +51,8 @@ impl Server {
         command.env("LISTEN", "127.0.0.1:0");
         command.env("DEMO_DATA", data.path());
         command.env("NB_CACHE__ADMIN_TOKEN", TOKEN);
+        // What is counted is told by tests.
+        command.env("DEMO_WARM", "off");
         command.envs(variables.iter().copied());
         command.stdin(Stdio::null()).stdout(Stdio::piped());
         let mut child = command.kill_on_drop(true).spawn().expect("starts");
@@ -70,6 +76,13 @@ impl Server {
             .args([signal, &pid])
             .status();
         assert!(status.expect("kill runs").success());
+    }
+
+    /// Asks it to stop, and waits until it has.
+    pub async fn end(mut self) {
+        self.signal("-TERM");
+        let ended = tokio::time::timeout(LIMIT, self.child.wait()).await;
+        assert!(ended.expect("in time").expect("a status").success());
     }
 
     pub fn url(&self, path: &str) -> String {

@@ -4,16 +4,15 @@
 use super::place::{Step, Wrong};
 use super::sections::{
     CacheSection, ClassSection, CredentialsSection, Directives, Document, EventSection, KeySection,
-    RedisSection, RouteSection, WarmSection,
+    RedisSection, RouteSection,
 };
 use super::values::{FieldName, Secret};
-use crate::config::WarmRequest;
+use super::warm;
 use crate::config::{
     CacheConfigBuilder, EventRule, Node, RedisConfig, Route, RouteRules, Sentinels, Stale, Topology,
 };
 use crate::key::KeyRules;
 use crate::policy::{ClientDirectives, Credentials};
-use http::{HeaderValue, Method, Uri};
 use std::path::PathBuf;
 
 type Applied<T> = Result<T, Wrong>;
@@ -112,13 +111,14 @@ fn certificate(
 fn use_cache(builder: CacheConfigBuilder, section: CacheSection) -> Applied<CacheConfigBuilder> {
     #[rustfmt::skip]
     let CacheSection {
-        namespace, version, near_cache, coherence_bound, fallback_staleness, local_bytes,
-        max_body, soft_limit, coalesce_timeout, lease, hit_for_miss, write_queue, shared_fetches,
-        pending_bytes, hit_for_miss_keys, purge_queue, stamp_cells,
-        sweep_interval, etag, heuristics, validation, must_revalidate_shares, store_set_cookie,
-        store_parts, post_answers_get, normalise_languages, normalise_lists, invalidate_on_write,
-        strip_tags, cache_status_key, tag_bubbling, stale_while_revalidate, stale_if_error,
-        targeted, client_directives, credentials, key, classes, routes, event_rules, warm, admin_token,
+        namespace, version, near_cache, coherence_bound, fallback_staleness, local_bytes, max_body,
+        soft_limit, coalesce_timeout, lease, hit_for_miss, write_queue, shared_fetches,
+        pending_bytes, hit_for_miss_keys, purge_queue, stamp_cells, sweep_interval, etag,
+        heuristics, validation, must_revalidate_shares, store_set_cookie, store_parts,
+        post_answers_get, normalise_languages, normalise_lists, invalidate_on_write, strip_tags,
+        cache_status_key, tag_bubbling, stale_while_revalidate, stale_if_error, targeted,
+        client_directives, credentials, key, classes, routes, event_rules, warm, warm_authority,
+        warm_timeout, admin_token,
     } = section;
     let mut builder = builder
         .namespace(namespace)
@@ -159,28 +159,16 @@ fn use_cache(builder: CacheConfigBuilder, section: CacheSection) -> Applied<Cach
         .credentials(credentials.into())
         .key(key_rules(key)?);
     builder.config.admin_token = admin_token.map(|Secret(token)| token);
-    let classes = classes.iter();
-    let builder = classes.fold(builder, |builder, (name, class)| {
+    let builder = classes.iter().fold(builder, |builder, (name, class)| {
         use_class(builder, name, class)
     });
     let routes = routes.into_iter();
     let builder = routes.fold(builder, |builder, (pattern, rules)| {
         builder.route(route(pattern, rules))
     });
-    use_lists(builder, event_rules, warm)
-}
-
-fn use_lists(
-    builder: CacheConfigBuilder,
-    event_rules: Vec<EventSection>,
-    warm: Vec<WarmSection>,
-) -> Applied<CacheConfigBuilder> {
     let rules = event_rules.into_iter().map(event_rule);
     let builder = rules.fold(builder, CacheConfigBuilder::event_rule);
-    let mut warm = warm.into_iter().enumerate();
-    warm.try_fold(builder, |builder, (index, request)| {
-        Ok(builder.warm(warm_request(index, request)?))
-    })
+    warm::applied(builder.warm_timeout(warm_timeout.0), warm, warm_authority)
 }
 
 fn use_class(builder: CacheConfigBuilder, name: &str, class: &ClassSection) -> CacheConfigBuilder {
@@ -274,32 +262,6 @@ fn key_rules(section: KeySection) -> Applied<KeyRules> {
     let mut headers = headers.iter().filter_map(FieldName::name);
     let rules = headers.by_ref().fold(rules, KeyRules::header);
     Ok(cookies.into_iter().fold(rules, KeyRules::cookie))
-}
-
-fn warm_request(index: usize, section: WarmSection) -> Applied<WarmRequest> {
-    let wrong = |key: &str, form| {
-        let steps = [Step::from("CACHE"), "warm".into(), index.into(), key.into()];
-        Wrong::new(steps, form)
-    };
-    let WarmSection {
-        method,
-        uri,
-        headers,
-    } = section;
-    let method: Method = method.parse().map_err(|_| wrong("method", "a method"))?;
-    let uri: Option<Uri> = uri.parse().ok();
-    let uri = uri.filter(|uri| uri.path().starts_with('/'));
-    let uri = uri.ok_or_else(|| wrong("uri", "a URI with an absolute path"))?;
-    let mut request = WarmRequest::get(uri).method(method);
-    for (name, value) in headers {
-        let value = HeaderValue::from_str(value.expose());
-        let mut value = value.map_err(|_| wrong("headers", "values of header fields"))?;
-        value.set_sensitive(true);
-        if let Some(name) = name.name() {
-            request = request.header(name, value);
-        }
-    }
-    Ok(request)
 }
 
 impl From<CredentialsSection> for Credentials {

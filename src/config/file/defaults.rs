@@ -3,9 +3,8 @@
 
 use super::sections::{CacheSection, CredentialsSection, Directives, KeySection, RedisSection};
 use super::values::{FieldName, Secret, Size};
-use crate::config::builder::Warmup;
 use crate::config::{
-    API_RESPONSE, CacheConfig, CacheConfigBuilder, CircuitBreaker, Limits, RedisConfig,
+    API_RESPONSE, CacheConfig, CacheConfigBuilder, CircuitBreaker, Limits, RedisConfig, Warming,
 };
 use crate::policy::normal::Normal;
 use crate::policy::rules::Rules;
@@ -22,11 +21,12 @@ impl Default for RedisSection {
             socket_timeout, socket_connect_timeout, retry_on_timeout, health_check_interval,
         } = RedisConfig::default();
         let builder = CacheConfigBuilder::default();
-        let Warmup {
+        let Warming {
             enabled: warmup_enabled,
             batch_size,
             concurrency,
-        } = builder.warmup;
+            ..
+        } = builder.config.warming;
         let CircuitBreaker {
             enabled: circuit_breaker_enabled,
             threshold,
@@ -79,12 +79,10 @@ impl Default for CacheSection {
             soft_limit, fallback_staleness, coalesce_timeout, lease, hit_for_miss, write_queue,
             stamp_cells, etag, rules, targeted, normal, invalidate, strip_tags, status_key,
             tag_bubbling, near_cache, coherence_bound, sweep_interval, client_directives, key: _,
-            credentials, routes: _, event_rules: _, warm: _, admin_token, limits,
+            credentials, routes: _, event_rules: _, warming, admin_token, limits,
         } = CacheConfigBuilder::default().into_default();
         #[rustfmt::skip]
-        let Rules {
-            heuristic, store_for_validation, must_revalidate_shares, set_cookie, parts, posted,
-        } = rules;
+        let Rules { heuristic, store_for_validation, must_revalidate_shares, set_cookie, parts, posted } = rules;
         #[rustfmt::skip]
         let Limits { fetches, pending_bytes, marks, purge_queue } = limits;
         let Normal { languages, lists } = normal;
@@ -117,6 +115,8 @@ impl Default for CacheSection {
             routes: BTreeMap::new(),
             event_rules: Vec::new(),
             warm: Vec::new(),
+            warm_authority: warming.authority.map(|authority| authority.to_string()),
+            warm_timeout: warming.timeout.into(),
             admin_token: admin_token.map(Secret),
             namespace,
             version,

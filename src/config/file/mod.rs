@@ -16,6 +16,7 @@ mod sections;
 mod show;
 mod typed;
 mod values;
+pub(crate) mod warm;
 
 pub use error::{SettingsError, SettingsErrorKind};
 pub use node::Origin;

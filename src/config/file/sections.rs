@@ -84,11 +84,11 @@ sections! {
         pub(super) consciousness_ttl: Secs<0>,
         /// The TTL of a response without a class.
         pub(super) api_response_ttl: Secs<0>,
-        /// Whether the cache is warmed at start. Read, and not used yet.
+        /// Whether the cache is warmed at start.
         pub(super) warmup_enabled: bool,
-        /// Requests in one batch of warming. Read, and not used yet.
+        /// Requests and loaders in one batch of warming.
         pub(super) warmup_batch_size: NonZeroUsize,
-        /// Requests of warming at once. Read, and not used yet.
+        /// Requests and loaders of warming at once.
         pub(super) warmup_concurrency: NonZeroUsize,
         /// Whether a failing Redis is left alone for a while.
         pub(super) circuit_breaker_enabled: bool,
@@ -182,8 +182,12 @@ sections! {
         pub(super) routes: BTreeMap<String, RouteSection>,
         /// What events purge.
         pub(super) event_rules: Vec<EventSection>,
-        /// Requests that warm the cache at start. Read, and not used yet.
+        /// Requests that warm the cache at start.
         pub(super) warm: Vec<WarmSection>,
+        /// The authority of requests of warming that name none, as clients say it: host, or host:port.
+        pub(super) warm_authority: Option<String>,
+        /// How long warming may take.
+        pub(super) warm_timeout: Secs<1>,
         /// The bearer token of who may administer the cache. None: nobody may. Better in the variable `NB_CACHE__ADMIN_TOKEN`.
         pub(super) admin_token: Option<Secret>,
     }
@@ -303,6 +307,9 @@ sections! {
         /// Its fields. No output shows their values.
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         pub(super) headers: BTreeMap<FieldName, Secret>,
+        /// What is higher is asked for first.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        pub(super) priority: i32,
     }
 }
 
@@ -322,4 +329,9 @@ fn section<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<Op
 
 fn get() -> String {
     "GET".into()
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde hands it so")]
+fn is_zero(priority: &i32) -> bool {
+    *priority == 0
 }

@@ -21,6 +21,7 @@ mod events;
 mod fault;
 mod handle;
 mod header;
+mod hottest;
 mod inspect;
 mod keeper;
 mod lease;
@@ -122,6 +123,8 @@ struct Shared {
     namespace: Namespace,
     /// At most so often; `None`: never.
     sweep_interval: Option<Duration>,
+    /// Whether what is asked for most is kept.
+    keeps_hottest: bool,
     /// There is something to sweep.
     swept: Notify,
 }
@@ -202,6 +205,7 @@ impl Remote {
                 fences: config.fences,
                 namespace: parts.namespace.clone(),
                 sweep_interval: config.sweep_interval,
+                keeps_hottest: config.warming.enabled,
                 swept: Notify::new(),
             }),
             link,
@@ -227,6 +231,7 @@ impl Remote {
             tokio::spawn(with(Box::pin(control::run(shared(), self.link.clone())))),
             tokio::spawn(with(Box::pin(sweeper::run(shared())))),
             tokio::spawn(with(Box::pin(counter::run(shared())))),
+            tokio::spawn(with(Box::pin(hottest::run(shared())))),
         ];
         *crate::sync::lock(&self.background) = tasks;
     }

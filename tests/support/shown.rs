@@ -1,0 +1,47 @@
+//! Commands as documents show them, and what they are said to write.
+
+/// A command, and the lines that it is said to write.
+#[derive(Debug)]
+pub struct Shown {
+    pub command: String,
+    lines: Vec<String>,
+}
+
+impl Shown {
+    pub fn new(command: &str) -> Self {
+        Self {
+            command: command.to_owned(),
+            lines: Vec::new(),
+        }
+    }
+
+    /// One more line: of the command, where it goes on, else of what it writes.
+    pub fn push(&mut self, line: &str) {
+        match self.command.strip_suffix('\\') {
+            Some(begun) => self.command = format!("{begun}{}", line.trim_start()),
+            None => self.lines.push(line.to_owned()),
+        }
+    }
+
+    pub fn agrees(&self, said: &str) -> bool {
+        let said: Vec<&str> = said.lines().map(str::trim_end).collect();
+        let mut pairs = self.lines.iter().zip(&said);
+        self.lines.len() == said.len() && pairs.all(|(shown, said)| agrees(shown, said))
+    }
+}
+
+/// Whether a line is what is shown, where `…` stands for anything.
+pub fn agrees(shown: &str, said: &str) -> bool {
+    let mut pieces = shown.split('…');
+    let first = pieces.next().unwrap_or_default();
+    let Some(mut rest) = said.strip_prefix(first) else {
+        return false;
+    };
+    for piece in pieces.by_ref() {
+        match rest.find(piece) {
+            Some(at) => rest = &rest[at + piece.len()..],
+            None => return false,
+        }
+    }
+    rest.is_empty() || shown.ends_with('…')
+}
