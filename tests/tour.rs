@@ -86,10 +86,11 @@ impl Shell {
         Some(said.join("\n"))
     }
 
-    /// Ends whatever it does, its jobs first.
+    /// Ends whatever it does, and its jobs.
     async fn end(mut self) {
         let pid = self.child.id().expect("it runs").to_string();
         succeed(std::process::Command::new("kill").args(["-HUP", &pid]));
+        drop(self.input);
         self.child.wait().await.expect("it ends");
     }
 }
@@ -98,7 +99,8 @@ impl Shell {
 async fn the_tour_goes_as_it_is_told() {
     let (redis, http) = (free_port().to_string(), free_port().to_string());
     let mut shell = Shell::start();
-    let begin = format!("set -m; trap 'kill $(jobs -p); exit' HUP; export LISTEN=127.0.0.1:{http}");
+    let ended = "trap exit HUP; trap 'for job in $(jobs -p); do kill -- -$job; done' EXIT";
+    let begin = format!("set -m; {ended}; export LISTEN=127.0.0.1:{http}");
     assert_eq!(shell.say(&begin).await.as_deref(), Some(""));
     let tour = tour();
     assert!(tour.len() > 12, "{tour:#?}");

@@ -10,6 +10,7 @@ pub mod child;
 pub mod prometheus;
 pub mod redis;
 pub mod server;
+pub mod shown;
 pub mod tools;
 pub mod web;
 

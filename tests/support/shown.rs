@@ -32,16 +32,19 @@ impl Shown {
 
 /// Whether a line is what is shown, where `…` stands for anything.
 pub fn agrees(shown: &str, said: &str) -> bool {
-    let mut pieces = shown.split('…');
-    let first = pieces.next().unwrap_or_default();
+    let Some((first, others)) = shown.split_once('…') else {
+        return shown == said;
+    };
     let Some(mut rest) = said.strip_prefix(first) else {
         return false;
     };
-    for piece in pieces.by_ref() {
+    let mut pieces: Vec<&str> = others.split('…').collect();
+    let last = pieces.pop().unwrap_or_default();
+    for piece in pieces {
         match rest.find(piece) {
             Some(at) => rest = &rest[at + piece.len()..],
             None => return false,
         }
     }
-    rest.is_empty() || shown.ends_with('…')
+    rest.ends_with(last)
 }
