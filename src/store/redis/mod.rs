@@ -28,6 +28,7 @@ mod lease;
 mod link;
 mod manager;
 mod purger;
+mod read;
 mod refusal;
 mod reply;
 mod scan;
@@ -53,21 +54,17 @@ mod writer;
 use crate::breaker::{self, Circuit};
 use crate::clock::{Clock, Timestamp, instant};
 use crate::config::CacheConfig;
-use crate::entry::{Entry, HEADER_LEN};
 use crate::error::Fault;
-use crate::fences::{Fence, Fences};
+use crate::fences::Fences;
 use crate::key::Namespace;
 use crate::observe::Observer;
-use crate::stamp::{Order, Purges, Stamp, Subject, Verdict, by_cells};
-use ::redis::Pipeline;
-use bytes::Bytes;
+use crate::stamp::{Order, Purges, Stamp, Subject, Verdict};
 use counter::Counter;
 use events::Events;
 use header::Record;
 use lease::Leases;
 use link::Link;
 use purger::Purger;
-use reply::{bytes_of, listed, stamp_of};
 use scripts::Scripts;
 use service::Client;
 use slots::Slots;
@@ -83,6 +80,7 @@ pub(crate) use counter::Count;
 pub(crate) use inspect::Info;
 pub(crate) use lease::{Ended, Lease, Taken};
 pub(crate) use purger::Applied;
+pub(crate) use read::{Get, Read};
 pub(crate) use writer::Write;
 
 /// Redis, as this cache uses it.
@@ -136,27 +134,6 @@ pub(crate) struct Parts<'a> {
     pub(crate) clock: Clock,
     pub(crate) purges: Arc<Purges>,
     pub(crate) observer: Arc<Observer>,
-}
-
-/// What to read of one key.
-#[derive(Debug)]
-pub(crate) enum Get {
-    Whole(String),
-    /// The fixed part of the envelope only.
-    Header(String),
-}
-
-/// Replies to a read, and the record of purges at a moment after them.
-#[derive(Debug)]
-pub(crate) struct Read {
-    pub(crate) values: Vec<Option<Bytes>>,
-    record: Record,
-}
-
-impl Read {
-    pub(crate) fn clock(&self) -> Stamp {
-        self.record.clock
-    }
 }
 
 /// Clears the flag when the last task is gone, be it with its runtime.
@@ -276,68 +253,6 @@ impl Remote {
         self.shared.seen()
     }
 
-    /// Reads keys and the clock in one round trip; keys first, so that the clock is no older
-    /// than they are. Creates the record of purges if it is missing or older than what was
-    /// seen: then nothing stored before is valid.
-    pub(crate) async fn read(&self, gets: &[Get]) -> Result<Read, Fault> {
-        let shared = &*self.shared;
-        let (seen, asked) = (self.seen(), shared.clock.now());
-        let mut pipe = Pipeline::with_capacity(gets.len() + 1);
-        for get in gets {
-            match get {
-                Get::Whole(key) => pipe.cmd("GET").arg(key),
-                Get::Header(key) => pipe.cmd("GETRANGE").arg(key).arg(0).arg(HEADER_LEN - 1),
-            };
-        }
-        header::get(&mut pipe, &shared.stamps);
-        let mut values = shared.ask(pipe).await?.into_iter();
-        let read = values.by_ref().take(gets.len()).map(bytes_of).collect();
-        let record = values.next().and_then(bytes_of).unwrap_or_default();
-        let record = match Record::read(&record) {
-            Some(record) if record.clock >= seen || !shared.fences.stands(Fence::Regression) => {
-                record
-            }
-            _ => shared.make_record().await?,
-        };
-        shared.saw(record.clock);
-        shared.contact.fetch_max(asked.0, Ordering::AcqRel);
-        Ok(Read {
-            values: read,
-            record,
-        })
-    }
-
-    /// Judges by the record that was read, at that time or later.
-    pub(crate) async fn judge(&self, read: &Read, subject: Subject<'_>) -> Result<Verdict, Fault> {
-        let (shared, record) = (&*self.shared, &read.record);
-        let [hard, soft] = record.everything;
-        if by_cells(subject.stamp, hard, soft).is_purged() || subject.stamp > record.clock {
-            return Ok(Verdict::Purged);
-        }
-        let banned = record.newest_ban > subject.stamp;
-        let pipe = shared.cells(record, subject, banned);
-        let mut values = shared.ask(pipe).await?.into_iter();
-        let mut verdict = Verdict::Valid;
-        for _ in subject.scopes {
-            let mut cell = || stamp_of(values.next());
-            let (Some(hard), Some(soft)) = (cell(), cell()) else {
-                // The record has lost its end: all before a new one is purged.
-                shared.make_record().await?;
-                return Ok(Verdict::Purged);
-            };
-            verdict = verdict.and(by_cells(subject.stamp, hard, soft));
-        }
-        if banned {
-            verdict = verdict.and(listed(values.next(), record.newest_ban, subject));
-        }
-        // After all else: a pattern that has left the list since is part of everything by now.
-        let now = values.next().and_then(bytes_of).unwrap_or_default();
-        let same = |now: &Record| now.cells == record.cells && now.clock >= record.clock;
-        let now = Record::read(&now).filter(same).ok_or(Fault::Foreign)?;
-        let [hard, soft] = now.everything;
-        Ok(verdict.and(by_cells(subject.stamp, hard, soft)))
-    }
-
     /// Queues a write; drops it, and counts that, if the queue is full.
     pub(crate) fn write(&self, write: Write) {
         self.shared.writer.push(write, &self.shared.observer);
@@ -433,21 +348,4 @@ fn circuit(
 async fn run(running: Arc<Running>, task: Pin<Box<dyn Future<Output = ()> + Send>>) {
     let _running = running;
     task.await;
-}
-
-/// The wire form of `entry` under `name`, to be kept for `ttl`.
-impl Write {
-    pub(crate) fn new(name: String, entry: Arc<Entry>, ttl: Duration) -> Self {
-        Self {
-            name,
-            entry,
-            ttl,
-            lease: None,
-        }
-    }
-
-    /// With a lease to be given back when it is written, or will not be.
-    pub(crate) fn with_lease(self, lease: Option<Lease>) -> Self {
-        Self { lease, ..self }
-    }
 }

@@ -31,6 +31,23 @@ pub(crate) struct Write {
     pub(super) lease: Option<Lease>,
 }
 
+/// The wire form of `entry` under `name`, to be kept for `ttl`.
+impl Write {
+    pub(crate) fn new(name: String, entry: Arc<Entry>, ttl: Duration) -> Self {
+        Self {
+            name,
+            entry,
+            ttl,
+            lease: None,
+        }
+    }
+
+    /// With a lease to be given back when it is written, or will not be.
+    pub(crate) fn with_lease(self, lease: Option<Lease>) -> Self {
+        Self { lease, ..self }
+    }
+}
+
 /// What is to be done, one after the other.
 enum Job {
     Write(Write),
