@@ -16,7 +16,7 @@ use crate::key::variant_bytes;
 use crate::observe::Answered;
 use crate::policy::conditional::not_modified;
 use crate::policy::reuse::{Reuse, reuse};
-use crate::policy::status::{self, Exception, Fate, Forwarded};
+use crate::policy::status::{self, Fate, Forwarded};
 use crate::store::{Lease, Lookup, Moment, Tier, Tiers};
 use crate::taint::Taint;
 use bytes::Buf;
@@ -190,7 +190,7 @@ impl<'a> Way<'a> {
     }
 
     /// What was found, if the request may have it.
-    fn found(&self, lookup: &Lookup) -> Option<Arc<Entry>> {
+    pub(super) fn found(&self, lookup: &Lookup) -> Option<Arc<Entry>> {
         let (entry, _) = lookup.found.as_ref()?;
         let shared = !self.ask.guarded || entry.meta.public;
         shared.then(|| entry.clone())
@@ -260,66 +260,7 @@ impl<'a> Way<'a> {
         }
     }
 
-    /// A stale entry answers, and one request has it fetched anew.
-    fn use_stale<B>(
-        &self,
-        entry: &Entry,
-        tier: Tier,
-        lookup: &Lookup,
-        vary: &[HeaderName],
-    ) -> Step<B> {
-        let lead = self.lead_refresh(vary);
-        let lead = match lead {
-            Some(lead) => match self.recheck(&lookup.moment) {
-                Some(fresh) => {
-                    // It has just been.
-                    lead.release();
-                    return Step::Answer(fresh);
-                }
-                None => Some(lead),
-            },
-            None => None,
-        };
-        let exception = Some(match tier {
-            // It may be behind a purge too.
-            Tier::Fallback => Exception::Fallback,
-            _ => Exception::WhileRevalidate,
-        });
-        let now = self.cache.clock.now();
-        let observer = &self.cache.observer;
-        observer.hit(entry, Answered::StaleWhileRevalidate, now);
-        let response = reply::stored(entry, now, self.ask.form(), exception);
-        match lead {
-            Some(lead) => Step::Stale(response, self.refresh(lookup, lead)),
-            None => Step::Answer(response),
-        }
-    }
-
-    /// The right to fetch anew, if nobody else does. A request that may not be stored, or has
-    /// no body to be stored, leaves it to the next one.
-    fn lead_refresh(&self, vary: &[HeaderName]) -> Option<Lead<Shown>> {
-        let usable = !self.ask.head && !self.ask.demand.no_store;
-        if !usable || !self.cache.refreshes.has_room() {
-            return None;
-        }
-        match self.join(vary) {
-            Joined::Lead(lead) => Some(lead),
-            Joined::Follow(_) | Joined::Alone => None,
-        }
-    }
-
-    fn refresh(&self, lookup: &Lookup, lead: Lead<Shown>) -> Turn {
-        Turn {
-            moment: lookup.moment,
-            reason: self.reason(lookup),
-            lead: Some(lead),
-            lease: None,
-            found: self.found(lookup),
-            part: None,
-        }
-    }
-
-    fn join(&self, vary: &[HeaderName]) -> Joined<Shown> {
+    pub(super) fn join(&self, vary: &[HeaderName]) -> Joined<Shown> {
         let Ask { key, headers, .. } = self.ask;
         let variant = variant_bytes(vary, headers);
         let place = self.cache.store.local.place(key, &variant);
@@ -356,7 +297,7 @@ impl<'a> Way<'a> {
     }
 
     /// What somebody has stored since the lookup.
-    fn recheck<B>(&self, moment: &Moment) -> Option<Response<CacheBody<B>>> {
+    pub(super) fn recheck<B>(&self, moment: &Moment) -> Option<Response<CacheBody<B>>> {
         let Ask { key, headers, .. } = self.ask;
         let entry = self.cache.store.recheck(key, headers, moment)?;
         let now = self.cache.clock.now();
