@@ -127,3 +127,23 @@ async fn what_is_newer_stays() {
         assert_eq!(entries(&redis).await, std::slice::from_ref(entry));
     }
 }
+
+/// Who may not move it copies it: it is there for as long as it should be, and nothing beside it.
+#[tokio::test]
+async fn without_the_right_to_move_it_a_large_entry_is_stored_and_nothing_is_left_aside() {
+    for right in ["-rename", "-pexpire"] {
+        let redis = Redis::start().await;
+        let mut connection = redis.connection().await;
+        let () = raw(&mut connection, &["ACL", "SETUSER", "default", right]).await;
+        let a = Instance::start(&redis, SIZES[1]).await;
+        a.store().await;
+        let entries = entries(&redis).await;
+        assert_eq!(entries.len(), 1, "{right}: {entries:?}");
+        assert!(entries[0].starts_with("nb:api_response:"), "{entries:?}");
+        let left: i64 = raw(&mut connection, &["PTTL", &entries[0]]).await;
+        assert!((60_000..=100_000).contains(&left), "{right}: {left}");
+        assert_eq!(a.cache.stats().faults, 0, "{right}");
+        let b = Instance::start(&redis, SIZES[1]).await;
+        assert!(Client::new().get(&b.served.url("/")).await.is_hit());
+    }
+}

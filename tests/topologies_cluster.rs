@@ -65,9 +65,9 @@ async fn an_acl_user_does() {
     let _alone = ALONE.lock().await;
     let cluster = Cluster::start().await;
     let allowed = "ACL SETUSER app on >secret ~nb:* &nb:* +get +getrange +strlen +set +setrange \
-         +persist +del +unlink +time +type +lindex +lrange +lrem +llen +lpop +rpush +eval \
-         +evalsha +publish +subscribe +ping +select +client|tracking +role +scan +cluster|slots \
-         +asking";
+         +persist +del +unlink +time +type +lindex +lrange +lrem +llen +lpop +rpush +rename \
+         +pexpire +eval +evalsha +publish +subscribe +ping +select +client|tracking +role +scan \
+         +pttl +info +cluster|slots +asking";
     let allowed: Vec<&str> = allowed.split_whitespace().collect();
     for at in 0..cluster.nodes.len() {
         cluster.must(at, &allowed).await;

@@ -55,7 +55,7 @@
 //! | a master of entries only | its entries are misses, and each waits at most `soft_limit`; all others are hits; purges of anything are applied | until its replica takes its place |
 //! | the same, and it hangs | the same; connections that learned of the cluster before are made anew, beside those in use | until one made after the failover stands: `socket_connect_timeout` twice, and a back-off of at most 5 s |
 //! | the master of the control slot | nothing can be judged: after `circuit_breaker_threshold` failures the state is `fallback` ([`outages`](super::outages)); purges are queued | the same, and a back-off of at most 5 s |
-//! | a slot that moves | its entries are served all along; while the control slot is under way purges may be queued | until it has arrived |
+//! | a slot that moves | its entries are served all along; new ones of more than 64 KiB may not be stored meanwhile, and while the control slot is under way purges may be queued | until it has arrived |
 //!
 //! One master that is away is the fault [`Partial`](crate::Fault::Partial), and does not open the
 //! circuit breaker. With the server's `cluster-require-full-coverage yes`, its default, the whole

@@ -86,11 +86,19 @@ async fn patterns(a: &App, b: &App) {
 }
 
 async fn values(a: &App, b: &App) {
-    for key in ["one", "two", "three"] {
-        let set = a.cache.set(key, key, MINUTE).await;
+    // What is large takes another way there, in whatever slot it is.
+    let large = "x".repeat(100 << 10);
+    for (key, value) in [
+        ("one", "one"),
+        ("two", "two"),
+        ("large", &large),
+        ("large:{of}:another", &large),
+        ("large}:of{}none", &large),
+    ] {
+        let set = a.cache.set(key, value, MINUTE).await;
         set.unwrap_or_else(|error| panic!("{key}: {error}"));
         let got: Option<String> = b.cache.get(key).await.expect("a key");
-        assert_eq!(got.as_deref(), Some(key));
+        assert!(got.as_deref() == Some(value), "{key}");
     }
     assert_eq!(a.cache.delete("two").await.expect("a key"), Purged::Applied);
     assert_eq!(b.cache.get::<String>("two").await.expect("a key"), None);

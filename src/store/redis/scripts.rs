@@ -10,6 +10,9 @@ use std::sync::Arc;
 
 /// Keeps the newer of two envelopes, by stamp and then by time; numbers are compared as
 /// doubles, which hold microseconds exactly for some two hundred years.
+///
+/// What stands aside is moved; where this user, or this server, moves nothing it is copied.
+/// However that ends, it stands aside no more.
 const STORE: &str = r"
 local old = redis.pcall('GETRANGE', KEYS[1], 0, 23)
 if type(old) == 'string' and #old == 24 and string.sub(old, 1, 4) == 'NBCE' then
@@ -20,11 +23,15 @@ if type(old) == 'string' and #old == 24 and string.sub(old, 1, 4) == 'NBCE' then
     return 0
   end
 end
-if not KEYS[2] then
-  redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-elseif redis.call('PEXPIRE', KEYS[2], ARGV[2]) == 1 then
-  redis.call('RENAME', KEYS[2], KEYS[1])
+local envelope = ARGV[1]
+if KEYS[2] then
+  local lasts = redis.pcall('PEXPIRE', KEYS[2], ARGV[2]) == 1
+  if lasts and redis.pcall('RENAME', KEYS[2], KEYS[1]).ok then return 1 end
+  envelope = redis.call('GET', KEYS[2])
+  if not envelope then return 0 end
+  redis.call('UNLINK', KEYS[2])
 end
+redis.call('SET', KEYS[1], envelope, 'PX', ARGV[2])
 return 1
 ";
 

@@ -123,12 +123,10 @@ impl Shared {
     /// A large envelope is sent aside first: a script copies its arguments twice, and for some
     /// milliseconds nobody else would be answered.
     async fn put(&self, write: &Write) -> Result<Value, Fault> {
-        if write.entry.wire().len() <= LARGE {
+        let is_large = write.entry.wire().len() > LARGE;
+        let Some(aside) = is_large.then(|| self.aside(&write.name)).flatten() else {
             return self.scripts.store(write, None).run(&self.client).await;
-        }
-        // In the slot of the entry, and nobody else's.
-        let name = format!("part:{{{}}}:{}", write.name, token());
-        let aside = self.namespace.name(&name);
+        };
         let mut pipe = Pipeline::with_capacity(1);
         pipe.cmd("SET").arg(&aside).arg(&write.entry.wire()[..]);
         pipe.arg("PX").arg(millis(ASIDE));
@@ -138,6 +136,42 @@ impl Shared {
                 stored.run(&self.client).await
             }
             _ => Err(Fault::Refused),
+        }
+    }
+
+    /// A name that nobody else has, in the slot of `name`; `None`: there is none.
+    fn aside(&self, name: &str) -> Option<String> {
+        let (tag, token) = (slot_tag(name), token());
+        let aside = self.namespace.name(&format!("part:{{{tag}}}:{token}"));
+        (slot_tag(&aside) == tag).then_some(aside)
+    }
+}
+
+/// The part of a name that decides over its slot in a cluster.
+fn slot_tag(name: &str) -> &str {
+    let braced = name
+        .split_once('{')
+        .and_then(|(_, rest)| rest.split_once('}'));
+    let tag = braced.map(|(tag, _)| tag);
+    tag.filter(|tag| !tag.is_empty()).unwrap_or(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_in_the_first_braces_decides_over_the_slot() {
+        for (name, tag) in [
+            ("nb:x", "nb:x"),
+            ("nb:{x}:y{z}", "x"),
+            ("nb:{x", "nb:{x"),
+            ("nb:x}", "nb:x}"),
+            ("nb:{}:{x}", "nb:{}:{x}"),
+            ("nb:{{x}}", "{x"),
+            ("nb:}{x}", "x"),
+        ] {
+            assert_eq!(slot_tag(name), tag, "{name}");
         }
     }
 }
