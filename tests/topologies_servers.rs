@@ -6,13 +6,21 @@ mod exercise;
 mod scripted;
 mod support;
 
-use exercise::{all_works, app, say};
-use neuralblitz_cache::{CacheConfig, Fault, RedisConfig, Settings};
+use axum::body::Body;
+use axum::http::Request;
+use exercise::{all_works, app, say, written};
+use http_body_util::BodyExt;
+use neuralblitz_cache::{CacheConfig, CacheConfigBuilder, Fault, RedisConfig, Settings};
 use scripted::{App, counted};
+use serde_json::Value;
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::Duration;
 use support::redis::Redis;
 use support::until;
+use tower::ServiceExt;
+
+const TOKEN: &str = "a token of some length";
 
 /// A socket in a folder of its own, and the server that listens there.
 async fn with_socket() -> (tempfile::TempDir, String, Redis) {
@@ -39,16 +47,38 @@ async fn an_acl_user_does_by_settings_and_by_url() {
     let (_dir, path, redis) = with_socket().await;
     let allowed = "ACL SETUSER app on >secret ~nb:* &nb:* +get +getrange +strlen +set +setrange \
          +persist +del +unlink +time +type +lindex +lrange +lrem +llen +lpop +rpush +rename \
-         +pexpire +eval +evalsha +publish +subscribe +ping +select +client|tracking +role +scan";
+         +pexpire +eval +evalsha +publish +subscribe +ping +select +client|tracking +role +scan \
+         +pttl +info";
     let words: Vec<&str> = allowed.split_whitespace().collect();
     say(&redis, &words).await;
     say(&redis, &["ACL", "SETUSER", "default", "off"]).await;
-    all_works(|| {
+    let config = || {
         let redis = RedisConfig::new().socket(&path);
         CacheConfig::builder().redis(redis.username("app").password("secret"))
-    })
-    .await;
+    };
+    all_works(config).await;
+    nothing_is_refused(config()).await;
     all_works(|| CacheConfig::builder().redis_url(&format!("unix://app:secret@{path}"))).await;
+}
+
+/// Nor what only leases and administrators ask for.
+async fn nothing_is_refused(config: CacheConfigBuilder) {
+    let app = app(config.lease(Duration::from_secs(5)).admin_token(TOKEN));
+    app.get("/leased").await;
+    written(&app).await;
+    let ask = async |path| {
+        let request = Request::get(path).header("authorization", format!("Bearer {TOKEN}"));
+        let request = request.body(Body::empty()).expect("a request");
+        let answer = app.cache.admin_router().oneshot(request).await;
+        let body = answer.expect("an answer").into_body();
+        let body = body.collect().await.expect("a body").to_bytes();
+        serde_json::from_slice::<Value>(&body).expect("JSON")
+    };
+    let keys = ask("/metrics/cache/keys").await;
+    assert_eq!(keys["keys"].as_array().map(Vec::is_empty), Some(false));
+    let stats = ask("/cache/stats").await;
+    assert_ne!(stats["redis_version"], "");
+    assert_eq!(app.cache.stats().last_fault, None);
 }
 
 #[tokio::test]

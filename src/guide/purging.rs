@@ -142,6 +142,7 @@
 //! | `nb:{c}:hottest` | what is asked for most, with hosts and queries, for a week: see [`warming`](super::warming) |
 //! | `nb:api_response:GET:…` | responses, and what a key varies by |
 //! | `nb:…` | values set by hand |
+//! | `nb:part:…` | an entry of more than 64 KiB, until it has its own name: for some milliseconds, at most a minute |
 //! | channel `nb:{c}:purges@0` | where purges are told; the number is that of the database |
 //!
 //! `nb` is the `namespace`. Do not write to the first two by hand: a lost record, or a lost list,
@@ -155,11 +156,14 @@
 //! ```text
 //! ACL SETUSER app on >secret ~nb:* &nb:* +get +getrange +strlen +set +setrange +persist +del
 //!   +unlink +time +type +lindex +lrange +lrem +llen +lpop +rpush +rename +pexpire +eval +evalsha
-//!   +publish +subscribe +ping +select +client|tracking +role +scan
+//!   +publish +subscribe +ping +select +client|tracking +role +scan +pttl +info
 //! ```
 //!
 //! Without `publish` purges are applied all the same: who listens notices them by the clock.
 //! Without `subscribe` the control connection never stands: every hit is confirmed by Redis, near
 //! tier on or off. Without the channel both is so. Without `client|tracking` a deleted record is
 //! noticed by the next question for the clock. Without `role` a replica is taken for a master,
-//! without `scan` purged entries stay until they expire.
+//! without `scan` purged entries stay until they expire. Without `rename` or `pexpire` entries of more
+//! than 64 KiB are copied by a script instead of being moved, and others wait for it. `pttl` is for
+//! leases and for the keys that an administrator sees; without `info` the admin endpoints tell nothing
+//! of the server, and the last fault is `forbidden` whenever they were asked.
