@@ -243,6 +243,17 @@ async fn a_request_is_explained_and_purged_by_its_uri() {
     page.eval(explain).await;
     page.until_text("explain-result", "It would be: forward")
         .await;
+    page.eval(&format!(
+        "document.getElementById('explain-headers').value = 'authorization: Bearer of-a-user\\n';{explain}"
+    ))
+    .await;
+    page.until_text("explain-result", "It would be: forward (bypass).")
+        .await;
+    let sent = page.requests();
+    assert!(
+        !sent.iter().any(|url| url.contains("of-a-user")),
+        "{sent:?}"
+    );
     app.assert_is_clean(&page).await;
 }
 

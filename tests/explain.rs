@@ -6,14 +6,14 @@ mod support;
 #[path = "support/admin.rs"]
 mod admin;
 
-use admin::{App, TOKEN, value};
+use admin::{App, TOKEN, problem, value};
 use axum::Router;
 use axum::http::{Method, StatusCode, header};
 use axum::routing::get;
 use neuralblitz_cache::{CacheConfig, CacheConfigBuilder, CacheLayer, ClientDirectives, Route};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
@@ -241,6 +241,34 @@ async fn an_explanation_names_key_policy_and_what_is_found() {
         .explain(&(Method::GET, "/never", Vec::new()))
         .await;
     assert_eq!(never["not_stored_of_late"], true);
+}
+
+/// What is in a URL may be logged on the way, and fields may be credentials.
+#[tokio::test]
+async fn what_is_asked_by_content_is_explained_as_by_query() {
+    let explained = explained(CacheConfig::builder()).await;
+    let fields = vec![("authorization", "Bearer somebody"), ("accept", "*/*")];
+    let asked = (Method::HEAD, "/plain", fields);
+    let url = explained.app.served.url("/plain");
+    let fields = ["authorization: Bearer somebody", "accept: */*"];
+    let content = json!({ "method": "HEAD", "uri": url, "header": fields });
+    let kind = "application/json";
+    let answer = explained
+        .app
+        .post("/cache/explain", kind, &content.to_string())
+        .await;
+    let said = value(&answer);
+    assert_eq!(said, explained.explain(&asked).await);
+    assert_eq!(
+        (&said["happens"], &said["credentials"]),
+        (&"forward".into(), &true.into())
+    );
+    let without = explained.app.send(Method::POST, "/cache/explain", None);
+    problem(&without.await, 401);
+    for content in [r#"{"uri": "/a", "x": "y"}"#, r#"{"uri": ["/a"]}"#, "{}"] {
+        let answer = explained.app.post("/cache/explain", kind, content).await;
+        problem(&answer, 400);
+    }
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use super::Shared;
 use super::keys::described;
 use super::problem::{Answer, Problem, json};
+use super::purge::content;
 use super::query::Query;
 use crate::cache::Inner;
 use crate::clock::millis;
@@ -10,13 +11,19 @@ use crate::http::{Explained, Outcome};
 use crate::key::RequestKey;
 use crate::policy::status::Exception;
 use crate::store::Tier;
+use axum::body::Body;
 use axum::extract::State;
 use http::{HeaderName, HeaderValue, Method, Request, StatusCode, Uri};
 use serde_json::{Value, json as value};
 
-/// The request that is asked about: `method` (GET), `uri`, and any number of `header=name:value`.
-pub(super) async fn explain(State(admin): Shared, uri: Uri) -> Answer {
-    let query = Query::of(&uri, &["method", "uri", "header"])?;
+const KNOWN: [&str; 3] = ["method", "uri", "header"];
+
+/// The request that is asked about: `method` (GET), `uri`, and any number of `header=name:value`; by
+/// the query, or as a JSON object: what is in a URL may be logged on the way.
+pub(super) async fn explain(State(admin): Shared, asked: Request<Body>) -> Answer {
+    let (parts, body) = asked.into_parts();
+    let content = content(&parts.headers, body).await?;
+    let query = Query::of(&parts.uri, &KNOWN)?.with(content, &KNOWN)?;
     let request = request(&query)?;
     let inner = &admin.cache.inner;
     let explained = admin.cache.explain(&request).await;

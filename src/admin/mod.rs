@@ -69,7 +69,10 @@ impl Cache {
         let guarded = Router::new()
             .route("/cache/clear", post(purge::clear))
             .route("/cache/purge", post(purge::purge))
-            .route("/cache/explain", get(explain::explain))
+            .route(
+                "/cache/explain",
+                get(explain::explain).post(explain::explain),
+            )
             .route("/cache/entry", get(keys::entry))
             .route("/metrics/cache/keys", get(keys::keys))
             .route_layer(axum::middleware::from_fn_with_state(

@@ -84,7 +84,10 @@ fn purge_of(said: impl Iterator<Item = (String, String)>) -> Result<Purge, Probl
 }
 
 /// The members of the JSON object that was sent; nothing, where nothing was.
-async fn content(headers: &HeaderMap, body: Body) -> Result<Vec<(String, String)>, Problem> {
+pub(super) async fn content(
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<Vec<(String, String)>, Problem> {
     let too_large = "the content is larger than 64 KiB, or broke off";
     let body = to_bytes(body, LARGEST).await;
     let body = body.map_err(|_| Problem::new(StatusCode::PAYLOAD_TOO_LARGE, too_large))?;
@@ -107,10 +110,11 @@ async fn content(headers: &HeaderMap, body: Body) -> Result<Vec<(String, String)
         match value {
             Value::String(text) => pairs.push((name, text)),
             Value::Bool(flag) => pairs.push((name, flag.to_string())),
-            Value::Array(texts) if name == "tag" || name == "tags" => {
+            Value::Array(texts) if ["tag", "tags", "header"].contains(&name.as_str()) => {
+                let name = name.trim_end_matches('s');
                 for text in texts {
                     let text = text.as_str().ok_or_else(wrong)?;
-                    pairs.push(("tag".to_owned(), text.to_owned()));
+                    pairs.push((name.to_owned(), text.to_owned()));
                 }
             }
             _ => return Err(wrong()),

@@ -24,13 +24,26 @@ impl Query {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             Ok((decoded(name)?, decoded(value)?))
         });
-        let query = Self(pairs.collect::<Result<_, Problem>>()?);
+        Self(pairs.collect::<Result<_, Problem>>()?).of_known(known)
+    }
+
+    /// And what the content of the request says.
+    pub(super) fn with(
+        mut self,
+        content: Vec<(String, String)>,
+        known: &[&str],
+    ) -> Result<Self, Problem> {
+        self.0.extend(content);
+        self.of_known(known)
+    }
+
+    fn of_known(self, known: &[&str]) -> Result<Self, Problem> {
         let unknown = |(name, _): &(String, String)| !known.contains(&name.as_str());
-        match query.0.iter().any(unknown) {
+        match self.0.iter().any(unknown) {
             true => Err(Problem::bad_request(
                 "there is a parameter of an unknown name",
             )),
-            false => Ok(query),
+            false => Ok(self),
         }
     }
 

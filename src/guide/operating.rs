@@ -17,7 +17,7 @@
 //! | GET `/metrics/cache/hit-rate` | | hits, misses and their rate: in total, by route, of the last 1, 5 and 60 minutes (15 s more at most) |
 //! | GET `/metrics/cache/keys` | yes | a page of keys: `limit` (100, at most 1000), `pattern` (a glob over names), `uri` (a part of `authority/path?query`), `cursor` (of the page before; `null` after the last) |
 //! | GET `/cache/entry` | yes | one entry by its `key`: head, tags, times, whether it is purged; `body=1`: up to 64 KiB of its content, if it is text |
-//! | GET `/cache/explain` | yes | what would happen to a request now: `uri`, `method` (GET), any number of `header=name:value` |
+//! | GET or POST `/cache/explain` | yes | what would happen to a request now: `uri`, `method` (GET), any number of `header=name:value`. As query, or, where a field is a credential that no log on the way may hold, as a JSON object whose `header` is a list |
 //! | POST `/cache/purge` | yes | one of `key`, `uri`, `prefix`, `pattern`, `class`, `all`, or any number of `tag`; `soft`. As query, or as a JSON object |
 //! | POST `/cache/clear` | yes | purges everything in this namespace |
 //!

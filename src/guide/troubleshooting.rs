@@ -76,7 +76,9 @@
 //! {"credentials":true,"found":null,"happens":"forward",…"why":"bypass"}
 //! ```
 //!
-//! Ask with the fields that your clients send: `header` may be given many times.
+//! Ask with the fields that your clients send: `header` may be given many times. What is in a URL may be
+//! logged on the way: send a real credential as content
+//! (`-H 'content-type: application/json' -d '{"uri": "/x", "header": ["cookie: a=b"]}'`).
 //!
 //! | what it says | why | what helps |
 //! |---|---|---|

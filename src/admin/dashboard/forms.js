@@ -23,6 +23,13 @@ const asked = async (where, options) => {
   return response;
 };
 
+const sending = (where, content) =>
+  asked(where, {
+    method: "POST",
+    headers: authorized({ "Content-Type": "application/json" }),
+    body: JSON.stringify(content),
+  });
+
 const HINTS = {
   tag: "All responses and results with this tag.",
   uri: "One path with its query, under any host, or a whole URI; all its variants.",
@@ -37,11 +44,7 @@ const hint = () => tell("purge-hint", HINTS[find("purge-kind").value]);
 const purge = async () => {
   const kind = find("purge-kind").value;
   const value = find("purge-value").value;
-  const answer = await asked("purge", {
-    method: "POST",
-    headers: authorized({ "Content-Type": "application/json" }),
-    body: JSON.stringify({ [kind]: value, soft: find("purge-soft").checked }),
-  });
+  const answer = await sending("purge", { [kind]: value, soft: find("purge-soft").checked });
   const { purged } = await answer.json();
   const where = purged === "applied" ? "in force on all instances" : "in force here, queued for the others";
   return `Purged ${kind} ${quoted(value)}: ${where}.`;
@@ -50,15 +53,21 @@ const purge = async () => {
 // The host of this page, where none is said.
 const target = (text) => (text.startsWith("/") ? location.origin + text : text);
 
+// As content: what stands in a URL is logged on the way, and fields may be credentials.
 const explain = async () => {
-  const query = new URLSearchParams({
+  const lines = find("explain-headers").value.split("\n").map((line) => line.trim());
+  const request = {
     method: find("explain-method").value,
     uri: target(find("explain-uri").value.trim()),
-  });
-  const lines = find("explain-headers").value.split("\n").map((line) => line.trim());
-  lines.filter(Boolean).forEach((line) => query.append("header", line));
-  const answer = await asked(`explain?${query}`, { headers: authorized() });
-  return answer.json();
+    header: lines.filter(Boolean),
+  };
+  const sent = token;
+  const answer = await sending("explain", request);
+  const explained = await answer.json();
+  if (token !== sent) {
+    throw new Error("The token was changed meanwhile.");
+  }
+  return explained;
 };
 
 const plain = (name, value) => {
