@@ -131,6 +131,18 @@ async fn without_the_token_no_key_tag_or_uri_is_on_the_page() {
     page.until_text("keys-list", "/items/peculiar?secret=1")
         .await;
     page.until_text("tags-list", "item:peculiar").await;
+    page.eval(
+        "document.getElementById('explain-uri').value = '/items/peculiar?secret=1';
+        document.getElementById('explain-form').requestSubmit()",
+    )
+    .await;
+    page.until_text("explain-list", "item:peculiar").await;
+    page.eval(
+        "document.getElementById('purge-value').value = 'item:peculiar';
+        document.getElementById('purge-form').requestSubmit()",
+    )
+    .await;
+    page.until_text("purge-result", "item:peculiar").await;
     page.eval("document.getElementById('forget').click()").await;
     page.until_text("token-message", "Token forgotten").await;
     page.until("!document.documentElement.outerHTML.includes('peculiar')")

@@ -62,6 +62,14 @@ const useToken = (value) => {
   begin();
 };
 
+// What is told to who has the token alone, and what came of asking with it.
+const conceal = () => {
+  hottest("keys", undefined, false);
+  hottest("tags", undefined, false);
+  facts(find("explain-list"), []);
+  ["explain-result", "purge-result"].forEach((id) => say(find(id), ""));
+};
+
 // A token that is refused is forgotten, and counts are shown again.
 const refused = async (response, sent) => {
   const said = await complaint(response);
@@ -71,6 +79,7 @@ const refused = async (response, sent) => {
   }
   token = "";
   find("forget").hidden = true;
+  conceal();
   tokenSaid(`Token refused. ${said}`, "bad");
 };
 
@@ -157,8 +166,7 @@ find("token-form").addEventListener("submit", (event) => {
 
 find("forget").addEventListener("click", () => {
   useToken("");
-  hottest("keys", undefined, false);
-  hottest("tags", undefined, false);
+  conceal();
   tokenSaid("Token forgotten.", "good");
   find("token").focus();
 });
