@@ -11,13 +11,19 @@ mod browser;
 mod watched;
 
 use admin::TOKEN;
+use axum::Router;
+use axum::extract::Request;
 use browser::{Browser, Page};
+use neuralblitz_cache::CacheConfig;
 use serde_json::{Value, json};
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use support::redis::Redis;
 use support::server::Server;
+use support::web::serve;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tower::ServiceExt;
 use watched::{HOSTILE, Load, Watched, watched};
 
 /// A figure as it is shown, with its commas.
@@ -303,6 +309,35 @@ async fn the_page_goes_on_by_itself_after_its_stream_has_ended() {
     page.until_text("connection", "Not connected").await;
     page.until_text("connection", "Live").await;
     app.assert_is_clean(&page).await;
+}
+
+/// Behind one address there may be several: what one counts is not subtracted from another's.
+#[tokio::test]
+async fn figures_of_late_begin_anew_where_another_instance_answers() {
+    let (a, b) = (
+        watched(CacheConfig::builder()).await,
+        watched(CacheConfig::builder()).await,
+    );
+    for _ in 0..40 {
+        b.get("/items/1").await;
+    }
+    let second = Arc::new(AtomicBool::new(false));
+    let (either, is_second) = ([&a, &b].map(|app| app.cache.admin_router()), second.clone());
+    let router = move |request: Request| {
+        let which = usize::from(is_second.load(Ordering::SeqCst));
+        either[which].clone().oneshot(request)
+    };
+    let served = serve(Router::new().fallback(router)).await;
+    let browser = Browser::start().await;
+    let page = browser.page(1400, 900).await;
+    page.go(&served.url("/cache/dashboard")).await;
+    page.until_text("connection", "Live").await;
+    second.store(true, Ordering::SeqCst);
+    a.cache.shutdown().await;
+    page.until("document.getElementById('requests-total').innerText === '40'")
+        .await;
+    assert_eq!(page.text("saved-rate").await, "0 µs");
+    assert_ne!(page.text("saved").await, "0 µs");
 }
 
 #[tokio::test]

@@ -24,16 +24,17 @@ const remember = (history) => {
 };
 
 const sample = (record) => {
-  if (record.history) {
-    remember(record.history);
-  }
   const before = recent[recent.length - 1];
   const { at, totals } = record;
   const hits = total(totals.hits);
   const misses = total(totals.misses);
-  // Another process answers, or this one was started anew.
-  if (before && (at <= before.at || hits < total(before.totals.hits))) {
+  // The first of a stream: another process may answer, or the same one, started anew. And a clock
+  // may be set back.
+  if (record.history || at <= before?.at) {
     recent = [];
+  }
+  if (record.history) {
+    remember(record.history);
   }
   points.push({ at, hits, misses });
   points = points.filter((point) => point.at > at - HOUR - STEP);
