@@ -305,8 +305,17 @@ async fn the_page_goes_on_by_itself_after_its_stream_has_ended() {
     let app = watched(redis.config()).await;
     let browser = Browser::start().await;
     let page = app.dashboard(&browser, 1400, 900).await;
+    // It is said for a second only.
+    page.eval(
+        "window.said = [];
+        const connection = document.getElementById('connection');
+        new MutationObserver(() => said.push(connection.innerText))
+          .observe(connection, { childList: true })",
+    )
+    .await;
     app.cache.shutdown().await;
-    page.until_text("connection", "Not connected").await;
+    page.until("said.some((text) => text.startsWith('Not connected'))")
+        .await;
     page.until_text("connection", "Live").await;
     app.assert_is_clean(&page).await;
 }
