@@ -17,6 +17,7 @@ use neuralblitz_cache::CacheConfig;
 use serde_json::Value;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 use support::redis::Redis;
 use support::web::serve;
 use tower::ServiceExt;
@@ -119,4 +120,48 @@ async fn figures_of_late_begin_anew_where_another_instance_answers() {
         .await;
     assert_eq!(page.text("saved-rate").await, "0 µs");
     assert_ne!(page.text("saved").await, "0 µs");
+}
+
+#[tokio::test]
+async fn what_was_stale_evicted_and_saved_is_told_as_by_the_endpoint() {
+    let minute = Duration::from_mins(1);
+    let config = CacheConfig::builder().stale_while_revalidate(minute);
+    let app = watched(config.local_bytes(64 << 10)).await;
+    for n in 0..300 {
+        app.get(&format!("/items/{n}")).await;
+    }
+    for _ in 0..10 {
+        app.get("/items/299").await;
+        app.purge("uri=/items/299&soft").await;
+    }
+    let browser = Browser::start().await;
+    let page = app.dashboard(&browser, 1400, 900).await;
+    let figures = app.json("/metrics/cache").await;
+    let figure = |name: &str| figures[name].as_f64().expect("a number");
+    let stale = figure("stale_while_revalidate");
+    for some in [stale, figure("evictions"), figure("handler_seconds_saved")] {
+        assert!(some > 0.0, "{figures}");
+    }
+    for (id, value) in [
+        (
+            "stale-total",
+            format!("of({stale} / {}, 100) + '\\u00a0%'", answers(&app).await),
+        ),
+        ("evictions-total", format!("of({}, 1)", figure("evictions"))),
+        (
+            "saved",
+            format!("saved({})", figure("handler_seconds_saved")),
+        ),
+    ] {
+        page.until(&format!(
+            "(() => {{
+              const number = new Intl.NumberFormat('en', {{ maximumFractionDigits: 1 }});
+              const of = (n, times) => number.format(n * times);
+              const saved = (s) => (s < 1 ? `${{of(s, 1000)}} ms` : `${{of(s, 1)}} s`);
+              return document.getElementById('{id}').innerText === {value};
+            }})()"
+        ))
+        .await;
+    }
+    app.assert_is_clean(&page).await;
 }
