@@ -143,7 +143,9 @@
 //! | `nb:api_response:GET:…` | responses, and what a key varies by |
 //! | `nb:…` | values set by hand |
 //! | `nb:part:…` | an entry of more than 64 KiB, until it has its own name: for some milliseconds, at most a minute |
+//! | `nb:lease:…` | which instance fetches for all, with `lease`; for as long as that is |
 //! | channel `nb:{c}:purges@0` | where purges are told; the number is that of the database |
+//! | channels `nb:{c}:events@0`, `nb:{c}:leases@0` | where events and the ends of leases are told |
 //!
 //! `nb` is the `namespace`. Do not write to the first two by hand: a lost record, or a lost list,
 //! is noticed and costs misses; a record put back as it was earlier is noticed by every instance
