@@ -11,6 +11,7 @@ use http::{HeaderValue, Method, Uri, header};
 use neuralblitz_cache::{
     Cache, CacheConfig, CacheConfigBuilder, CacheLayer, KeyRules, WarmRequest, Warmed, function,
 };
+use std::convert::Infallible;
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -156,6 +157,23 @@ async fn items_that_fail_hang_or_panic_are_counted_and_the_others_are_warmed() {
     assert_eq!((warmed.items, warmed.ended), (9, true));
     assert!(app.is_warm("/a").await);
     assert_eq!(app.cache.stats().fetches_under_way, 0);
+}
+
+/// On one thread, which such a body must not keep for itself.
+#[tokio::test]
+async fn a_body_without_an_end_that_never_waits_is_a_failure_and_the_others_are_warmed() {
+    let mut app = App::new(local());
+    let endless = || async {
+        let frames = std::iter::repeat(Ok::<_, Infallible>("more"));
+        axum::body::Body::from_stream(futures_util::stream::iter(frames))
+    };
+    let endless = Router::new().route("/endless/body", get(endless));
+    app.router = app.router.merge(endless.layer(app.cache.layer()));
+    let warmup = app.warmup().item_timeout(Duration::from_millis(300));
+    let requests = ["/endless/body", "/a"].map(request);
+    let warmed = warmup.concurrency(1).replay(requests).run().await;
+    assert_eq!(counts(&warmed), [1, 0, 0, 1, 0]);
+    assert!(app.is_warm("/a").await);
 }
 
 #[tokio::test]
