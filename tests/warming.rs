@@ -94,10 +94,12 @@ async fn method_and_fields_of_a_request_say_what_is_warmed() {
 async fn the_key_is_the_one_that_clients_have() {
     let path = || WarmRequest::get(Uri::from_static("/a"));
     let named = HeaderValue::from_static("h");
+    let elsewhere = WarmRequest::get(Uri::from_static("http://other/a"));
     for (config, request) in [
         (local().warm_authority("h".parse().expect("a name")), path()),
         (local().key(KeyRules::new().ignore_authority()), path()),
-        (local(), path().header(header::HOST, named)),
+        (local(), path().header(header::HOST, named.clone())),
+        (local(), elsewhere.header(header::HOST, named)),
         (local(), request("/a")),
     ] {
         let app = App::new(config);

@@ -101,15 +101,13 @@ async fn outcome<B: Body>(response: Response<B>) -> WarmOutcome {
 /// As a client of HTTP/1.1 sends it: a path, and `Host`. `None`: it has an authority neither of
 /// its own nor by default.
 pub(super) fn with_host(warm: &mut WarmRequest, default: Option<&Authority>) -> Option<()> {
-    if warm.headers.iter().any(|(name, _)| name == HOST) {
-        return Some(());
+    if !warm.headers.iter().any(|(name, _)| name == HOST) {
+        let authority = warm.uri.authority().or(default)?.as_str();
+        let host = authority.rsplit('@').next().unwrap_or(authority);
+        warm.headers.push((HOST, HeaderValue::from_str(host).ok()?));
     }
-    let authority = warm.uri.authority().or(default)?.as_str();
-    let host = authority.rsplit('@').next().unwrap_or(authority);
-    let host = HeaderValue::from_str(host).ok()?;
     let target = warm.uri.path_and_query().cloned();
     warm.uri = Uri::from(target.unwrap_or(PathAndQuery::from_static("/")));
-    warm.headers.push((HOST, host));
     Some(())
 }
 
