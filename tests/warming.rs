@@ -193,10 +193,22 @@ async fn what_there_is_no_time_for_is_skipped() {
     let warmed = warmup.replay(requests).run().await;
     assert_eq!(counts(&warmed), [1, 0, 0, 0, 2]);
     assert_eq!(app.ran(), ["a", "hangs"]);
+    let sources = app.warmup().timeout(Duration::from_millis(100));
+    let unheard = std::future::pending::<io::Result<Vec<WarmRequest>>>;
+    let sources = sources.replay_from(unheard).replay_from(unheard);
+    assert_eq!(counts(&sources.run().await), [0, 0, 0, 0, 2]);
     let of_settings = local().warm_timeout(Duration::from_millis(100));
     let app = App::new(of_settings.warm(request("/hangs")));
     let warmed = app.warmup().configured().run().await;
     assert_eq!(counts(&warmed), [0, 0, 0, 0, 1]);
+}
+
+#[tokio::test]
+async fn a_time_limit_without_an_end_is_one() {
+    let app = App::new(local().warm_timeout(Duration::MAX));
+    let warmup = app.warmup().item_timeout(Duration::MAX);
+    let warmed = warmup.replay([request("/a")]).run().await;
+    assert_eq!(counts(&warmed), [1, 0, 0, 0, 0]);
 }
 
 #[tokio::test]

@@ -234,13 +234,15 @@ impl Warmup {
         self
     }
 
-    /// How long all may take together; what is left, or under way, is skipped.
+    /// How long all may take together, at most a day; what is left, or under way, is skipped. A
+    /// source that has not said yet what is to be asked for is skipped as one item.
     pub fn timeout(mut self, limit: Duration) -> Self {
         self.timeout = limit;
         self
     }
 
-    /// How long one item may take before it counts as failed, and is dropped. Default: 10 s.
+    /// How long one item may take before it counts as failed, and is dropped, at most a day.
+    /// Default: 10 s.
     pub fn item_timeout(mut self, limit: Duration) -> Self {
         self.item_timeout = limit;
         self
