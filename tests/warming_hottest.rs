@@ -5,7 +5,7 @@ mod support;
 #[path = "support/warm_app.rs"]
 mod warm_app;
 
-use neuralblitz_cache::{CacheConfig, KeyRules, Purged};
+use neuralblitz_cache::{CacheConfig, KeyRules, Purged, Route};
 use std::time::Duration;
 use support::redis::Redis;
 use support::{until, until_within};

@@ -79,9 +79,8 @@
 //! holds a secret is in Redis, and is in no log. Of the request's fields only those of content
 //! negotiation (`Accept`, `Accept-Charset`, `Accept-Encoding`, `Accept-Language`) are written down;
 //! what `Vary` selected by any other, or has more in its key than its URI, is not, so that nothing
-//! there says who was asking. URIs of what a class keeps out of Redis (`local_only`) are among them,
-//! the responses are not; where a path itself is a secret, set `warmup_enabled` to false: then
-//! nothing is kept.
+//! there says who was asking. Nor is what a class keeps out of Redis (`local_only`). Where a path itself
+//! is a secret, set `warmup_enabled` to false: then nothing is kept.
 //!
 //! # The host is part of the key
 //!
