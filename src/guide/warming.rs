@@ -99,9 +99,10 @@
 //! - A purge wins: what was fetched before it is not served after it, as with any fetch.
 //! - What is warm is a hit, and its handler does not run. A loader runs; the functions that it calls
 //!   do not.
-//! - Of instances that share a Redis one fetches a key, and the others wait for it and find it there,
-//!   as with a [`lease`](crate::CacheConfigBuilder::lease) of `item_timeout`; a loader is left to the
-//!   instance that runs it at the time. What a class keeps out of Redis each fetches for itself.
+//! - Of instances that share a Redis one fetches a key, and the others wait for it, at most for
+//!   `coalesce_timeout`, and find it there, as with a [`lease`](crate::CacheConfigBuilder::lease) of
+//!   `item_timeout`; a loader is left to the instance that runs it at the time, and run by another if
+//!   that one fails or is gone. What a class keeps out of Redis each fetches for itself.
 //!   Nothing rests on that but how often handlers run; without Redis each warms for itself.
 //! - A handler that fails, panics or hangs (longer than `item_timeout`, 10 s) is counted and logged,
 //!   by its path and without its query, and the others are warmed. Past `warm_timeout` (60 s) the
