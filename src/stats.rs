@@ -217,7 +217,7 @@ impl Cache {
     /// authority and URI of responses, names of functions. Hits of ten minutes ago count for half.
     ///
     /// It is a sketch of 512 keys (Space-Saving): what has more than 1/512 of all hits is in it.
-    /// A URI of over 2 KiB is not.
+    /// A URI of over about 1000 bytes is not.
     #[must_use]
     pub fn hottest_keys(&self, most: usize) -> Vec<(String, u64)> {
         let now = self.inner.clock.now();

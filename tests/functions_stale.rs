@@ -2,7 +2,7 @@
 
 mod support;
 
-use neuralblitz_cache::{Cache, CacheConfig, Purge};
+use neuralblitz_cache::{Cache, CacheConfig, Purge, function};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -82,6 +82,29 @@ async fn a_detached_call_never_waits_within_the_window() {
         (gated.runs(), gated.cache.stats().stale_while_revalidate > 0),
         (2, true)
     );
+}
+
+/// What it calls was computed anew by each refresh, and stored nowhere.
+#[tokio::test(start_paused = true)]
+async fn what_a_refresh_in_the_background_calls_is_cached_where_its_caller_is() {
+    let cache = Cache::new(CacheConfig::default());
+    let runs = Arc::new([AtomicUsize::new(0), AtomicUsize::new(0)]);
+    let outer = || {
+        let call = function("outer").ttl(SECOND).stale_while_revalidate(MINUTE);
+        let call = call.of_arguments(&1);
+        let runs = runs.clone();
+        let run = || async move {
+            let inner = function("inner").ttl(MINUTE);
+            let run = || async { runs[1].fetch_add(1, Ordering::SeqCst) };
+            inner.call(&1, run).await;
+            runs[0].fetch_add(1, Ordering::SeqCst)
+        };
+        Box::pin(cache.scope(call.detached().run(run)))
+    };
+    assert_eq!(outer().await, 0);
+    tokio::time::advance(2 * SECOND).await;
+    until("it is stored", async || outer().await == 1).await;
+    assert_eq!(runs[1].load(Ordering::SeqCst), 1);
 }
 
 #[tokio::test(start_paused = true)]

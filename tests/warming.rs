@@ -11,6 +11,7 @@ use http::{HeaderValue, Method, Uri, header};
 use neuralblitz_cache::{
     Cache, CacheConfig, CacheConfigBuilder, CacheLayer, KeyRules, WarmRequest, Warmed, function,
 };
+use std::convert::Infallible;
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -93,10 +94,12 @@ async fn method_and_fields_of_a_request_say_what_is_warmed() {
 async fn the_key_is_the_one_that_clients_have() {
     let path = || WarmRequest::get(Uri::from_static("/a"));
     let named = HeaderValue::from_static("h");
+    let elsewhere = WarmRequest::get(Uri::from_static("http://other/a"));
     for (config, request) in [
         (local().warm_authority("h".parse().expect("a name")), path()),
         (local().key(KeyRules::new().ignore_authority()), path()),
-        (local(), path().header(header::HOST, named)),
+        (local(), path().header(header::HOST, named.clone())),
+        (local(), elsewhere.header(header::HOST, named)),
         (local(), request("/a")),
     ] {
         let app = App::new(config);
@@ -158,6 +161,23 @@ async fn items_that_fail_hang_or_panic_are_counted_and_the_others_are_warmed() {
     assert_eq!(app.cache.stats().fetches_under_way, 0);
 }
 
+/// On one thread, which such a body must not keep for itself.
+#[tokio::test]
+async fn a_body_without_an_end_that_never_waits_is_a_failure_and_the_others_are_warmed() {
+    let mut app = App::new(local());
+    let endless = || async {
+        let frames = std::iter::repeat(Ok::<_, Infallible>("more"));
+        axum::body::Body::from_stream(futures_util::stream::iter(frames))
+    };
+    let endless = Router::new().route("/endless/body", get(endless));
+    app.router = app.router.merge(endless.layer(app.cache.layer()));
+    let warmup = app.warmup().item_timeout(Duration::from_millis(300));
+    let requests = ["/endless/body", "/a"].map(request);
+    let warmed = warmup.concurrency(1).replay(requests).run().await;
+    assert_eq!(counts(&warmed), [1, 0, 0, 1, 0]);
+    assert!(app.is_warm("/a").await);
+}
+
 #[tokio::test]
 async fn without_a_service_requests_are_failures() {
     let cache = Cache::new(local().build().expect("usable"));
@@ -173,10 +193,22 @@ async fn what_there_is_no_time_for_is_skipped() {
     let warmed = warmup.replay(requests).run().await;
     assert_eq!(counts(&warmed), [1, 0, 0, 0, 2]);
     assert_eq!(app.ran(), ["a", "hangs"]);
+    let sources = app.warmup().timeout(Duration::from_millis(100));
+    let unheard = std::future::pending::<io::Result<Vec<WarmRequest>>>;
+    let sources = sources.replay_from(unheard).replay_from(unheard);
+    assert_eq!(counts(&sources.run().await), [0, 0, 0, 0, 2]);
     let of_settings = local().warm_timeout(Duration::from_millis(100));
     let app = App::new(of_settings.warm(request("/hangs")));
     let warmed = app.warmup().configured().run().await;
     assert_eq!(counts(&warmed), [0, 0, 0, 0, 1]);
+}
+
+#[tokio::test]
+async fn a_time_limit_without_an_end_is_one() {
+    let app = App::new(local().warm_timeout(Duration::MAX));
+    let warmup = app.warmup().item_timeout(Duration::MAX);
+    let warmed = warmup.replay([request("/a")]).run().await;
+    assert_eq!(counts(&warmed), [1, 0, 0, 0, 0]);
 }
 
 #[tokio::test]

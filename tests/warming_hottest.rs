@@ -5,7 +5,7 @@ mod support;
 #[path = "support/warm_app.rs"]
 mod warm_app;
 
-use neuralblitz_cache::{CacheConfig, KeyRules, Purged};
+use neuralblitz_cache::{CacheConfig, KeyRules, Purged, Route};
 use std::time::Duration;
 use support::redis::Redis;
 use support::{until, until_within};
@@ -83,6 +83,32 @@ async fn it_is_kept_under_one_name_for_a_week_while_an_instance_runs_too() {
         .await
         .expect("a time");
     assert!((600_000..=604_800).contains(&left), "{left}");
+}
+
+/// A server ends the cache when it begins to stop, and once more when all requests have ended. The
+/// second time waited 5 s for a connection.
+#[tokio::test]
+async fn who_has_ended_waits_for_no_connection_to_keep_it() {
+    let redis = Redis::start().await;
+    let app = App::new(redis.config());
+    use_it(&app, &[("/a", 3)]).await;
+    app.cache.shutdown().await;
+    let again = tokio::time::timeout(Duration::from_secs(3), app.cache.shutdown());
+    assert!(again.await.is_ok(), "it waits");
+}
+
+#[tokio::test]
+async fn what_a_class_keeps_out_of_redis_is_not_among_it() {
+    let redis = Redis::start().await;
+    let config = redis.config().class_local_only("own", true);
+    let app = App::new(config.route(Route::new("/mine").class("own")));
+    use_it(&app, &[("/mine", 9), ("/a", 2)]).await;
+    app.cache.shutdown().await;
+    let kept = redis::cmd("GET").arg(NAME).to_owned();
+    let kept = kept.query_async(&mut redis.connection().await).await;
+    let kept: Vec<u8> = kept.expect("it is kept");
+    let kept = String::from_utf8_lossy(&kept).into_owned();
+    assert!(kept.contains("/a") && !kept.contains("/mine"), "{kept}");
 }
 
 #[tokio::test]

@@ -164,6 +164,36 @@ async fn a_loader_that_fails_is_tried_by_who_waited() {
     .await;
 }
 
+/// Whoever had the lease is gone without a word; who waited once took its end for another's success.
+#[tokio::test]
+#[allow(clippy::disallowed_methods, reason = "a test reads the time")]
+async fn a_loader_whose_instance_is_gone_is_run_by_who_waited() {
+    let redis = Redis::start().await;
+    let cache = Cache::new(redis.config().build().expect("usable"));
+    cache.start();
+    until("coherent", async || cache.stats().coherent).await;
+    let lease = async || {
+        let keys = redis.keys().await;
+        keys.into_iter().find(|key| key.starts_with("nb:lease:"))
+    };
+    let first = cache.warmup().item_timeout(MINUTE);
+    let first = first.load("it", std::future::pending::<io::Result<()>>);
+    let first = tokio::spawn(first.run());
+    until("it has the lease", async || lease().await.is_some()).await;
+    let name = lease().await.expect("a name");
+    first.abort();
+    until("it is given back", async || lease().await.is_none()).await;
+    let mut held = redis::cmd("SET");
+    held.arg(name).arg("another's").arg("PX").arg(1000);
+    let (mut connection, began) = (redis.connection().await, tokio::time::Instant::now());
+    held.exec_async(&mut connection).await.expect("set");
+    let warmup = cache.warmup().item_timeout(MINUTE);
+    let warmup = warmup.load("it", || async { Ok::<_, io::Error>(()) });
+    let warmed = warmup.run().await;
+    assert_eq!((warmed.warmed, warmed.left_alone), (1, 0));
+    assert!(began.elapsed() > Duration::from_millis(900), "it waited");
+}
+
 #[tokio::test]
 async fn without_redis_each_warms_for_itself() {
     let mut redis = Redis::start().await;

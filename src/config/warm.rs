@@ -130,7 +130,7 @@ impl CacheConfigBuilder {
         self
     }
 
-    /// How long a warming may take; what is left then is skipped. Default: 60 s.
+    /// How long a warming may take, at most a day; what is left then is skipped. Default: 60 s.
     pub fn warm_timeout(mut self, limit: Duration) -> Self {
         self.config.warming.timeout = limit;
         self

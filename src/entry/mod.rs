@@ -285,6 +285,7 @@ impl Hit for Entry {
             label: String::from_utf8_lossy(&self.label).into(),
             key: (&*self.key).into(),
             variant: (&*self.variant).into(),
+            local_only: self.local_only,
         }
     }
 

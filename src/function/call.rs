@@ -4,7 +4,7 @@ use super::builder::{Call, Function};
 use super::compute::Work;
 use super::condition::Condition;
 use super::find::{Step, Way};
-use super::installed::{get_cache, warn_of_none};
+use super::installed::{carry, get_cache, warn_of_none};
 use super::value::CacheValue;
 use crate::http::WITHIN;
 use crate::key::function_key;
@@ -153,10 +153,11 @@ impl<C> Detached<C> {
             Step::Stale(stale, turn) => {
                 let cache = work.cache.inner.clone();
                 let work = work.held_by_task();
-                cache.refreshes.spawn(async move {
+                // What it calls finds the cache of this caller's scope.
+                cache.refreshes.spawn(carry(async move {
                     // A failure leaves the stale one where it is.
                     let _ = tokio::time::timeout(WITHIN, work.refresh(turn, run)).await;
-                });
+                }));
                 Ok(stale.give(&cache))
             }
             Step::Run(turn) => work.compute(turn, run).await,

@@ -93,9 +93,10 @@
 //!
 //! What there is: connections to Redis, sentinels included, are encrypted with TLS, if the feature
 //! `tls` is on and `tls: true` or `rediss://` is set. What there is not: encryption of what is stored.
-//! Bodies, heads, URIs with their queries, tags and values lie in Redis as they are, and whoever can
-//! read its memory, a snapshot, an append-only file or a replica can read them; so it is in the memory
-//! of the process. Until that is built, what must not be read there is `local_only` or not stored, or
+//! Bodies, heads, URIs with their queries, tags and values lie in Redis as they are, and so does what
+//! tells entries apart: request fields and cookies that a key or `Vary` names, tokens among them, and
+//! arguments of functions (of more than 512 bytes a SHA-256). Whoever can read its memory, a snapshot,
+//! an append-only file or a replica can read them; so it is in the memory of the process. Until that is built, what must not be read there is `local_only` or not stored, or
 //! is encrypted by your code before it is a value ([`Cache::set`](crate::Cache::set)), with a key that
 //! Redis never sees; and the server's disk is encrypted, or it keeps nothing (`save ""` and
 //! `appendonly no`, as in `deploy/redis.conf`).

@@ -79,9 +79,8 @@
 //! holds a secret is in Redis, and is in no log. Of the request's fields only those of content
 //! negotiation (`Accept`, `Accept-Charset`, `Accept-Encoding`, `Accept-Language`) are written down;
 //! what `Vary` selected by any other, or has more in its key than its URI, is not, so that nothing
-//! there says who was asking. URIs of what a class keeps out of Redis (`local_only`) are among them,
-//! the responses are not; where a path itself is a secret, set `warmup_enabled` to false: then
-//! nothing is kept.
+//! there says who was asking. Nor is what a class keeps out of Redis (`local_only`). Where a path itself
+//! is a secret, set `warmup_enabled` to false: then nothing is kept.
 //!
 //! # The host is part of the key
 //!
@@ -100,9 +99,10 @@
 //! - A purge wins: what was fetched before it is not served after it, as with any fetch.
 //! - What is warm is a hit, and its handler does not run. A loader runs; the functions that it calls
 //!   do not.
-//! - Of instances that share a Redis one fetches a key, and the others wait for it and find it there,
-//!   as with a [`lease`](crate::CacheConfigBuilder::lease) of `item_timeout`; a loader is left to the
-//!   instance that runs it at the time. What a class keeps out of Redis each fetches for itself.
+//! - Of instances that share a Redis one fetches a key, and the others wait for it, at most for
+//!   `coalesce_timeout`, and find it there, as with a [`lease`](crate::CacheConfigBuilder::lease) of
+//!   `item_timeout`; a loader is left to the instance that runs it at the time, and run by another if
+//!   that one fails or is gone. What a class keeps out of Redis each fetches for itself.
 //!   Nothing rests on that but how often handlers run; without Redis each warms for itself.
 //! - A handler that fails, panics or hangs (longer than `item_timeout`, 10 s) is counted and logged,
 //!   by its path and without its query, and the others are warmed. Past `warm_timeout` (60 s) the

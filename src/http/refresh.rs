@@ -31,7 +31,7 @@ pub(crate) struct Refreshes {
 impl Refreshes {
     pub(crate) fn len(&self) -> usize {
         let mut tasks = lock(&self.tasks);
-        while tasks.try_join_next().is_some() {}
+        forget_ended(&mut tasks);
         tasks.len()
     }
 
@@ -41,7 +41,10 @@ impl Refreshes {
 
     /// Starts one; it is driven to its end, whatever becomes of the request it was made from.
     pub(crate) fn spawn(&self, refresh: impl Future<Output = ()> + Send + 'static) {
-        lock(&self.tasks).spawn(refresh);
+        let mut tasks = lock(&self.tasks);
+        // Each would be kept with all that it was made of.
+        forget_ended(&mut tasks);
+        tasks.spawn(refresh);
     }
 
     /// Ends them all.
@@ -54,6 +57,10 @@ impl Refreshes {
         let mut tasks = std::mem::take(&mut *lock(&self.tasks));
         tasks.shutdown().await;
     }
+}
+
+fn forget_ended(tasks: &mut JoinSet<()>) {
+    while tasks.try_join_next().is_some() {}
 }
 
 /// Fetches once for all: the original request, its conditions left out, to the end of the body.
@@ -93,5 +100,21 @@ pub(super) async fn refresh<S, ReqB, ResB>(
         let Ok(false) = tokio::time::timeout(WITHIN, end).await else {
             return;
         };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn none_that_has_ended_is_kept_beside_the_next() {
+        let refreshes = Refreshes::default();
+        for _ in 0..100 {
+            let (ended, end) = tokio::sync::oneshot::channel::<()>();
+            refreshes.spawn(async move { drop(ended) });
+            assert!(end.await.is_err());
+        }
+        assert!(lock(&refreshes.tasks).len() <= 2);
     }
 }

@@ -48,6 +48,8 @@ pub(crate) struct Asked {
     pub(crate) key: Box<[u8]>,
     /// The request fields that selected it, as they stand in the entry.
     pub(crate) variant: Box<[u8]>,
+    /// Its class keeps it out of Redis.
+    pub(crate) local_only: bool,
 }
 
 /// Keys and tags.
@@ -244,6 +246,7 @@ mod tests {
             label: format!("GET h/{n}").into(),
             key: n.to_be_bytes().into(),
             variant: Box::default(),
+            local_only: false,
         }
     }
 

@@ -1,7 +1,8 @@
 //! What was asked for most, as one run of an instance leaves it to the next.
 //!
 //! It holds URIs with their queries, and of request fields those of content negotiation alone: what
-//! was asked for with any other, or under a key with parts of its own, is left out.
+//! was asked for with any other, or under a key with parts of its own, and what a class keeps out of
+//! Redis, is left out. What has other fields when it is read was written by nobody of ours.
 
 use crate::clock::Timestamp;
 use crate::key::{RequestKey, variant_fields};
@@ -46,23 +47,28 @@ impl Hot {
     fn of(asked: &Asked) -> Option<Self> {
         let key = RequestKey::from_bytes(&asked.key)?;
         let plain = key.extras.is_empty() && key.depth == 0 && key.path.starts_with('/');
-        if !plain || asked.label.strip_prefix("GET ")? != key.uri() {
+        if asked.local_only || !plain || asked.label.strip_prefix("GET ")? != key.uri() {
             return None;
         }
         let mut fields = Vec::new();
         for (name, value) in variant_fields(&asked.variant)? {
             let value = std::str::from_utf8(value).ok()?.to_owned();
             let name = std::str::from_utf8(name).ok()?.to_owned();
-            NEGOTIATED
-                .contains(&&*name)
-                .then(|| fields.push((name, value)))?;
+            fields.push((name, value));
         }
         let query = key.query.iter().flat_map(|query| ["?", query]);
-        Some(Self {
+        let hot = Self {
             authority: key.authority.into_owned(),
             target: [&*key.path].into_iter().chain(query).collect(),
             fields,
-        })
+        };
+        hot.is_plain().then_some(hot)
+    }
+
+    /// Whether it has no fields but those that say nothing of who is asking.
+    fn is_plain(&self) -> bool {
+        let mut names = self.fields.iter().map(|(name, _)| &**name);
+        names.all(|name| NEGOTIATED.contains(&name))
     }
 }
 
@@ -120,7 +126,8 @@ impl Ranking {
             };
             (hot, hits * left)
         });
-        Self(hot.filter(|(_, hits)| *hits > 0.0).collect())
+        let usable = |(hot, hits): &(Hot, f64)| *hits > 0.0 && hits.is_finite() && hot.is_plain();
+        Self(hot.filter(usable).collect())
     }
 }
 
@@ -148,6 +155,7 @@ mod tests {
             label: format!("GET {}", key.uri()).into(),
             key: key.to_bytes().into(),
             variant: variant_bytes(&names, &sent).into(),
+            local_only: false,
         }
     }
 
@@ -195,6 +203,31 @@ mod tests {
         assert_eq!((top.len(), &*top[0]), (MOST, "/199"));
     }
 
+    /// Whoever can write to Redis sends no request with fields of their choice, and no count that
+    /// never fades.
+    #[test]
+    fn what_was_not_written_so_is_not_read() {
+        let of = |hits, name: &str| {
+            let fields = vec![(name.to_owned(), "x".to_owned())];
+            (hits, ("h".to_owned(), "/a".to_owned()), fields)
+        };
+        let read = |one| {
+            let written: Written = (LAYOUT, 1, vec![one]);
+            let written = rmp_serde::to_vec(&written).expect("encoded");
+            targets(Ranking::read(&written, Timestamp(1)))
+        };
+        assert_eq!(read(of(1.0, "accept")), ["/a"]);
+        for one in [
+            of(1.0, "authorization"),
+            of(1.0, "host"),
+            of(f64::INFINITY, "accept"),
+            of(f64::NAN, "accept"),
+            of(-1.0, "accept"),
+        ] {
+            assert_eq!(read(one), [""; 0]);
+        }
+    }
+
     #[test]
     fn who_was_asking_is_not_written_down() {
         let cookie = asked("/a", None, &[(COOKIE, Some("id=secret"))]);
@@ -208,6 +241,11 @@ mod tests {
             ..asked("/a", None, &[])
         };
         assert_eq!(Hot::of(&parts), None);
+        let local = Asked {
+            local_only: true,
+            ..asked("/a", None, &[])
+        };
+        assert_eq!(Hot::of(&local), None);
         let function = Asked {
             label: "user_data:1".into(),
             ..asked("/a", None, &[])

@@ -35,7 +35,7 @@ impl Tries {
             Some(Taken::Held(_)) | None => return Try::Fetch(None),
         };
         match wait.end(left).await {
-            Some(Ended::Over) => self.ended += 1,
+            Some(Ended::Over | Ended::Expired) => self.ended += 1,
             Some(Ended::Unknown) => {}
             Some(Ended::Refused) | None => return Try::Fetch(None),
         }

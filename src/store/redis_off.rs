@@ -64,6 +64,7 @@ impl Lease {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ended {
     Over,
+    Expired,
     Refused,
     Unknown,
 }

@@ -12,9 +12,11 @@ use http::header::HOST;
 use http::uri::{Authority, PathAndQuery};
 use http::{HeaderValue, Request, Response, Uri};
 use hyper::body::Body;
+use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use tokio::task::coop::consume_budget;
 use tower::util::ServiceExt;
 
 type Answer = Pin<Box<dyn Future<Output = WarmOutcome> + Send>>;
@@ -73,10 +75,19 @@ fn made<B: Default>(warm: WarmRequest) -> Request<B> {
 async fn outcome<B: Body>(response: Response<B>) -> WarmOutcome {
     let (parts, body) = response.into_parts();
     let mut body = pin!(body);
-    while let Some(frame) = std::future::poll_fn(|cx| body.as_mut().poll_frame(cx)).await {
-        if frame.is_err() {
-            return WarmOutcome::Failed;
+    loop {
+        let frame = poll_fn(|cx| {
+            body.as_mut()
+                .poll_frame(cx)
+                .map(|frame| frame.map(|f| f.is_ok()))
+        });
+        match frame.await {
+            Some(true) => {}
+            Some(false) => return WarmOutcome::Failed,
+            None => break,
         }
+        // A body that is always ready and has no end would never let the time limit be looked at.
+        consume_budget().await;
     }
     match read(&parts.headers) {
         _ if parts.status.is_client_error() => WarmOutcome::Failed,
@@ -90,15 +101,13 @@ async fn outcome<B: Body>(response: Response<B>) -> WarmOutcome {
 /// As a client of HTTP/1.1 sends it: a path, and `Host`. `None`: it has an authority neither of
 /// its own nor by default.
 pub(super) fn with_host(warm: &mut WarmRequest, default: Option<&Authority>) -> Option<()> {
-    if warm.headers.iter().any(|(name, _)| name == HOST) {
-        return Some(());
+    if !warm.headers.iter().any(|(name, _)| name == HOST) {
+        let authority = warm.uri.authority().or(default)?.as_str();
+        let host = authority.rsplit('@').next().unwrap_or(authority);
+        warm.headers.push((HOST, HeaderValue::from_str(host).ok()?));
     }
-    let authority = warm.uri.authority().or(default)?.as_str();
-    let host = authority.rsplit('@').next().unwrap_or(authority);
-    let host = HeaderValue::from_str(host).ok()?;
     let target = warm.uri.path_and_query().cloned();
     warm.uri = Uri::from(target.unwrap_or(PathAndQuery::from_static("/")));
-    warm.headers.push((HOST, host));
     Some(())
 }
 

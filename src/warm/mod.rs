@@ -183,7 +183,8 @@ impl Warmup {
     /// An instance whose `warmup_enabled` says so keeps what has the most hits in Redis, once a
     /// minute and at [`Cache::shutdown`], under one name (`nb:{c}:hottest`) for a week: host, path,
     /// query, and of what `Vary` names the fields of content negotiation. What was selected by
-    /// any other field, and what has more in its key than its URI, is not kept.
+    /// any other field, what has more in its key than its URI, and what a class keeps out of Redis,
+    /// is not kept.
     pub fn hottest(mut self, most: usize) -> Self {
         let cache = self.cache.held_by_task();
         self.sources.push(Box::pin(hottest::ask(cache, most)));
@@ -234,13 +235,15 @@ impl Warmup {
         self
     }
 
-    /// How long all may take together; what is left, or under way, is skipped.
+    /// How long all may take together, at most a day; what is left, or under way, is skipped. A
+    /// source that has not said yet what is to be asked for is skipped as one item.
     pub fn timeout(mut self, limit: Duration) -> Self {
         self.timeout = limit;
         self
     }
 
-    /// How long one item may take before it counts as failed, and is dropped. Default: 10 s.
+    /// How long one item may take before it counts as failed, and is dropped, at most a day.
+    /// Default: 10 s.
     pub fn item_timeout(mut self, limit: Duration) -> Self {
         self.item_timeout = limit;
         self

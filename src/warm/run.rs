@@ -19,10 +19,15 @@ const CONNECTED_WITHIN: Duration = Duration::from_secs(5);
 /// How often it is looked at meanwhile.
 const LOOK: Duration = Duration::from_millis(10);
 
+/// The longest time that anything may take: no clock and no Redis knows a lease that ends never.
+const LONGEST: Duration = Duration::from_hours(24);
+
 /// How a warming goes, and who is told.
 struct Progress {
     cache: Cache,
     warmed: Warmed,
+    /// Sources that have not said yet what is to be asked for.
+    unheard: usize,
     began: Instant,
     told: Box<dyn FnMut(&Warmed) + Send>,
 }
@@ -45,6 +50,7 @@ impl Progress {
     }
 
     fn end(mut self) -> Warmed {
+        self.warmed.items += self.unheard;
         let left = self.warmed.items.saturating_sub(self.warmed.done());
         self.warmed.count(WarmOutcome::Skipped, left);
         self.warmed.ended = true;
@@ -95,6 +101,7 @@ pub(super) async fn run(warmup: Warmup) -> Warmed {
     let mut progress = Progress {
         cache: cache.clone(),
         warmed: Warmed::default(),
+        unheard: sources.len(),
         began: instant(),
         told: on_progress,
     };
@@ -102,9 +109,9 @@ pub(super) async fn run(warmup: Warmup) -> Warmed {
         Pace {
             batch_size,
             concurrency,
-            limit: item_timeout,
+            limit: item_timeout.min(LONGEST),
         },
-        progress.began + timeout,
+        progress.began + timeout.min(LONGEST),
     );
     progress.found(requests.len() + loaders.len());
     if Handle::try_current().is_ok() {
@@ -141,7 +148,9 @@ async fn ask(sources: Vec<Asked>, limit: Duration, progress: &mut Progress) -> V
     for source in sources {
         let mut task = JoinSet::new();
         task.spawn(timeout(limit, source));
-        match task.join_next().await {
+        let asked = task.join_next().await;
+        progress.unheard -= 1;
+        match asked {
             Some(Ok(Ok(Ok(requests)))) => {
                 progress.found(requests.len());
                 all.extend(requests);

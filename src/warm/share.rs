@@ -23,7 +23,8 @@ pub(super) async fn share<'a>(cache: &'a Cache, name: &str, limit: Duration) -> 
             Some(Taken::Lease(lease) | Taken::Changed(lease)) => Some(lease),
             Some(Taken::Held(wait)) => match wait.end(limit).await {
                 Some(Ended::Refused) => None,
-                Some(Ended::Unknown) => continue,
+                // Who had it may be no more.
+                Some(Ended::Expired | Ended::Unknown) => continue,
                 Some(Ended::Over) | None => return None,
             },
             None => None,

@@ -30,9 +30,12 @@ impl Remote {
         Ok(top.map(|(hot, _)| hot).collect())
     }
 
-    /// Keeps what this instance was asked for most.
+    /// Keeps what this instance was asked for most, if it is connected: whose tasks have ended
+    /// would wait for a connection that nobody makes.
     pub(crate) async fn keep_hottest(&self) {
-        self.shared.keep_hottest().await;
+        if self.is_connected() {
+            self.shared.keep_hottest().await;
+        }
     }
 }
 

@@ -27,6 +27,8 @@ const UNTOLD: Duration = Duration::from_millis(100);
 pub(crate) enum Ended {
     /// What was fetched is in Redis, or the fetch failed: look again.
     Over,
+    /// Its time has passed, and whoever had it has said nothing: look again.
+    Expired,
     /// What was fetched may not be stored: there is nothing to wait for.
     Refused,
     /// Nobody would tell: look again, it may go on.
@@ -105,7 +107,7 @@ impl Wait {
     pub(crate) async fn end(mut self, limit: Duration) -> Option<Ended> {
         let (left, ended) = match self.shared.hears() {
             false if self.left > UNTOLD => (UNTOLD, Ended::Unknown),
-            _ => (self.left, Ended::Over),
+            _ => (self.left, Ended::Expired),
         };
         match tokio::time::timeout(left.min(limit), &mut self.told).await {
             Ok(told) => Some(told.unwrap_or(Ended::Unknown)),
@@ -255,7 +257,7 @@ impl Shared {
     pub(super) async fn release(&self, release: &Release) -> Result<(), Fault> {
         let how = match release.ended {
             Ended::Refused => b'r',
-            Ended::Over | Ended::Unknown => b'o',
+            Ended::Over | Ended::Expired | Ended::Unknown => b'o',
         };
         let mut told = vec![how];
         told.extend_from_slice(release.name.as_bytes());
