@@ -7,12 +7,18 @@ use std::sync::OnceLock;
 
 /// An example, built anew: what `cargo test` left there may be older than the sources, or nothing.
 pub fn built(name: &str) -> PathBuf {
+    built_with(name, "default")
+}
+
+/// One that needs features beside the default ones.
+pub fn built_with(name: &str, features: &str) -> PathBuf {
     let test = std::env::current_exe().expect("the test's own path");
     let profile = test.ancestors().nth(2).expect("the folder of the profile");
     let target = profile.parent().expect("the target folder");
     let mut cargo = Command::new(env!("CARGO"));
     cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
-    cargo.args(["build", "--offline", "--example", name, "--target-dir"]);
+    cargo.args(["build", "--offline", "--example", name]);
+    cargo.args(["--features", features, "--target-dir"]);
     cargo.arg(target);
     if profile.ends_with("release") {
         cargo.arg("--release");
