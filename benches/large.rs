@@ -3,7 +3,9 @@
 //! `cargo bench --bench large` needs a redis-server, found as in the tests. Server and instances
 //! share one machine and speak over loopback. Hits of 1 KiB come whole from Redis (the local tier
 //! of who reads holds nothing), four tasks, one every millisecond each; beside them nothing, or
-//! one entry of 2 MiB every 20 ms that is read, or written. The cases take turns.
+//! one entry of 2 MiB every 20 ms that is read, or written. The cases take turns. What of that is
+//! the server's and the machine's, and not this crate's, two more cases tell: a plain client on a
+//! thread of its own gets, or sets, as much by a connection of its own.
 
 #![allow(clippy::disallowed_methods, reason = "a benchmark reads the time")]
 
@@ -40,7 +42,9 @@ const ROUND: Duration = Duration::from_secs(2);
 enum Beside {
     Nothing,
     Read,
+    PlainGet,
     Write,
+    PlainSet,
 }
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
@@ -58,10 +62,17 @@ async fn main() {
         Instance::new(redis.port, 64 << 20),
     );
     writer.fill().await;
-    let mut seen = [Beside::Nothing, Beside::Read, Beside::Write].map(|case| (case, Vec::new()));
+    let cases = [
+        Beside::Nothing,
+        Beside::Read,
+        Beside::PlainGet,
+        Beside::Write,
+        Beside::PlainSet,
+    ];
+    let mut seen = cases.map(|case| (case, Vec::new()));
     for _ in 0..ROUNDS {
         for (case, latencies) in &mut seen {
-            latencies.extend(round(*case, &reader, &writer).await);
+            latencies.extend(round(*case, &reader, &writer, redis.port).await);
         }
     }
     println!("| beside | hits | p50 | p99 | of p99 alone |");
@@ -121,7 +132,8 @@ impl Instance {
 
     async fn written(&self) {
         while self.cache.stats().queued_writes > 0 {
-            tokio::task::yield_now().await;
+            // Spinning would take a core from those who are measured.
+            tokio::time::sleep(Duration::from_millis(1)).await;
         }
     }
 
@@ -135,7 +147,7 @@ impl Instance {
 }
 
 /// How long each small hit took.
-async fn round(case: Beside, reader: &Instance, writer: &Instance) -> Vec<Duration> {
+async fn round(case: Beside, reader: &Instance, writer: &Instance, port: u16) -> Vec<Duration> {
     let stop = Arc::new(AtomicBool::new(false));
     // What is written goes through the connections of who reads the small ones.
     let small = if case == Beside::Write {
@@ -145,12 +157,19 @@ async fn round(case: Beside, reader: &Instance, writer: &Instance) -> Vec<Durati
     };
     let tasks = (0..TASKS).map(|at| tokio::spawn(hits(small.clone(), at, stop.clone())));
     let tasks: Vec<_> = tasks.collect();
+    let plain = match case {
+        Beside::PlainGet | Beside::PlainSet => {
+            let (stop, set) = (stop.clone(), case == Beside::PlainSet);
+            Some(std::thread::spawn(move || plain(port, set, &stop)))
+        }
+        _ => None,
+    };
     let begun = Instant::now();
     let mut ticks = ticks(20);
     for n in 1_usize.. {
         ticks.tick().await;
         match case {
-            Beside::Nothing => {}
+            Beside::Nothing | Beside::PlainGet | Beside::PlainSet => {}
             Beside::Read => assert!(reader.get("/large/0").await),
             Beside::Write => {
                 // The same few again: memory is bounded.
@@ -166,11 +185,39 @@ async fn round(case: Beside, reader: &Instance, writer: &Instance) -> Vec<Durati
         }
     }
     stop.store(true, Ordering::Relaxed);
+    plain
+        .into_iter()
+        .for_each(|plain| plain.join().expect("no panic"));
     let mut latencies = Vec::new();
     for task in tasks {
         latencies.extend(task.await.expect("no panic"));
     }
     latencies
+}
+
+/// A large value every 20 ms, by a client that does nothing else.
+fn plain(port: u16, set: bool, stop: &AtomicBool) {
+    let client = redis::Client::open(("127.0.0.1", port)).expect("an address");
+    let mut connection = client.get_connection().expect("connected");
+    let value = vec![b'x'; LARGE];
+    let mut send = |command: &str, key: String, value: Option<&[u8]>| {
+        let mut command = redis::cmd(command);
+        command.arg(key).arg(value);
+        let reply: redis::RedisResult<redis::Value> = command.query(&mut connection);
+        reply.expect("an answer");
+    };
+    send("SET", "plain:0".into(), Some(&value));
+    for n in 1_usize.. {
+        let begun = Instant::now();
+        match set {
+            true => send("SET", format!("plain:{}", 1 + n % 8), Some(&value)),
+            false => send("GET", "plain:0".into(), None),
+        }
+        if stop.load(Ordering::Relaxed) {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(20).saturating_sub(begun.elapsed()));
+    }
 }
 
 async fn hits(instance: Instance, at: usize, stop: Arc<AtomicBool>) -> Vec<Duration> {
