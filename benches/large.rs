@@ -185,9 +185,9 @@ async fn round(case: Beside, reader: &Instance, writer: &Instance, port: u16) ->
         }
     }
     stop.store(true, Ordering::Relaxed);
-    plain
-        .into_iter()
-        .for_each(|plain| plain.join().expect("no panic"));
+    if let Some(plain) = plain {
+        plain.join().expect("no panic");
+    }
     let mut latencies = Vec::new();
     for task in tasks {
         latencies.extend(task.await.expect("no panic"));

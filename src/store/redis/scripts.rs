@@ -12,7 +12,7 @@ use std::sync::Arc;
 /// doubles, which hold microseconds exactly for some two hundred years.
 ///
 /// What stands aside is moved; where this user, or this server, moves nothing it is copied.
-/// However that ends, it stands aside no more.
+/// However that ends, it stands aside no more. One that lost pieces on the way is left out.
 const STORE: &str = r"
 local old = redis.pcall('GETRANGE', KEYS[1], 0, 23)
 if type(old) == 'string' and #old == 24 and string.sub(old, 1, 4) == 'NBCE' then
@@ -25,6 +25,10 @@ if type(old) == 'string' and #old == 24 and string.sub(old, 1, 4) == 'NBCE' then
 end
 local envelope = ARGV[1]
 if KEYS[2] then
+  if redis.call('STRLEN', KEYS[2]) ~= tonumber(ARGV[3]) then
+    redis.call('UNLINK', KEYS[2])
+    return 0
+  end
   local lasts = redis.pcall('PEXPIRE', KEYS[2], ARGV[2]) == 1
   if lasts and redis.pcall('RENAME', KEYS[2], KEYS[1]).ok then return 1 end
   envelope = redis.call('GET', KEYS[2])
@@ -258,7 +262,11 @@ impl Scripts {
             keys: std::iter::once(name)
                 .chain(aside.map(str::as_bytes))
                 .collect(),
-            args: vec![envelope.to_vec(), ttl.to_string().into_bytes()],
+            args: vec![
+                envelope.to_vec(),
+                ttl.to_string().into_bytes(),
+                write.entry.wire().len().to_string().into_bytes(),
+            ],
         }
     }
 

@@ -16,7 +16,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tracing::Instrument;
 
-/// Bytes of the largest envelope that is an argument of the script that stores it.
+/// Bytes of the largest envelope that is an argument of the script that stores it, and of the
+/// pieces of a larger one.
 const LARGE: usize = 64 << 10;
 
 /// For how long a larger one may stand aside.
@@ -127,16 +128,35 @@ impl Shared {
         let Some(aside) = is_large.then(|| self.aside(&write.name)).flatten() else {
             return self.scripts.store(write, None).run(&self.client).await;
         };
-        let mut pipe = Pipeline::with_capacity(1);
-        pipe.cmd("SET").arg(&aside).arg(&write.entry.wire()[..]);
-        pipe.arg("PX").arg(millis(ASIDE));
-        match self.client.send(&Arc::new(pipe)).await?.pop() {
-            Some(Value::Okay) => {
-                let stored = self.scripts.store(write, Some(&aside));
-                stored.run(&self.client).await
+        let stored = match self.send_aside(&aside, write.entry.wire()).await {
+            // Where it would stand for ever it is sent at once.
+            Err(Fault::Forbidden) => {
+                self.delete(&aside).await?;
+                self.scripts.store(write, None)
             }
-            _ => Err(Fault::Refused),
+            sent => {
+                sent?;
+                self.scripts.store(write, Some(&aside))
+            }
+        };
+        stored.run(&self.client).await
+    }
+
+    /// Piece by piece: whoever asks for something small meanwhile waits for one piece at most, on
+    /// the connection, in the server and in this process. The last one goes first, so that the
+    /// place is made at once, and is too short if it was lost in between.
+    async fn send_aside(&self, aside: &str, envelope: &[u8]) -> Result<(), Fault> {
+        let pieces = envelope.chunks(LARGE).enumerate();
+        for (at, piece) in pieces.rev() {
+            let mut pipe = Pipeline::with_capacity(2);
+            pipe.cmd("SETRANGE").arg(aside).arg(at * LARGE).arg(piece);
+            pipe.cmd("PEXPIRE").arg(aside).arg(millis(ASIDE));
+            let mut replies = self.client.send(&Arc::new(pipe)).await?.into_iter();
+            if !matches!(replies.next(), Some(Value::Int(_))) {
+                return Err(Fault::Refused);
+            }
         }
+        Ok(())
     }
 
     /// A name that nobody else has, in the slot of `name`; `None`: there is none.
