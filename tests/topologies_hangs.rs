@@ -178,7 +178,11 @@ impl Watched {
                 .circuit_breaker_timeout(SECOND)
                 .soft_limit(SECOND / 4)
                 .near_cache(near);
-            Arc::new(Instance::start(config.build().expect("usable"), &data).await)
+            let config = config.build().expect("usable");
+            Arc::new(match near {
+                true => Instance::start_near(config, &data).await,
+                false => Instance::start(config, &data).await,
+            })
         };
         let (plain, near, idle) = (new(false).await, new(true).await, new(false).await);
         Self {

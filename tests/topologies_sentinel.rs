@@ -44,7 +44,7 @@ async fn a_failover_is_survived_and_what_the_new_master_has_is_trusted() {
     let data = Data::of(8);
     let a = Arc::new(Instance::start(config(&sentinels).build().expect("usable"), &data).await);
     let near = config(&sentinels).near_cache(true).build();
-    let b = Arc::new(Instance::start(near.expect("usable"), &data).await);
+    let b = Arc::new(Instance::start_near(near.expect("usable"), &data).await);
     let traffic = Traffic::start(&[a.clone(), b.clone()], 2);
     for n in 0..8 {
         assert_eq!(a.change(n).await, Purged::Applied);

@@ -44,7 +44,11 @@ impl Stage {
         let (cluster, data) = (Cluster::start().await, Data::of(ITEMS));
         let new = async |near| {
             let config = config(&cluster).near_cache(near).build();
-            Arc::new(Instance::start(config.expect("usable"), &data).await)
+            let config = config.expect("usable");
+            Arc::new(match near {
+                true => Instance::start_near(config, &data).await,
+                false => Instance::start(config, &data).await,
+            })
         };
         let (plain, near, idle) = (new(false).await, new(true).await, new(false).await);
         let slots = slots(&cluster, &plain).await;

@@ -28,7 +28,12 @@ pub struct Data(Arc<[Item]>);
 struct Item {
     version: AtomicU64,
     floor: AtomicU64,
+    /// The same for a near tier, which hears of purges within its bound.
+    heard: AtomicU64,
 }
+
+/// What `coherence_bound` is by default.
+const BOUND: Duration = Duration::from_secs(1);
 
 impl Data {
     pub fn of(items: usize) -> Self {
@@ -43,9 +48,25 @@ pub struct Instance {
     served: Served,
     data: Data,
     client: Client,
+    near: bool,
 }
 
 impl Instance {
+    /// One with a near tier: its hits may be as old as word of a purge takes.
+    pub async fn start_near(config: CacheConfig, data: &Data) -> Self {
+        Self {
+            near: true,
+            ..Self::start(config, data).await
+        }
+    }
+
+    /// The version that no answer from now on may be older than.
+    fn floor(&self, n: usize) -> u64 {
+        let item = &self.data.0[n];
+        let floor = if self.near { &item.heard } else { &item.floor };
+        floor.load(Ordering::SeqCst)
+    }
+
     pub async fn start(config: CacheConfig, data: &Data) -> Self {
         let layer = CacheLayer::new(config);
         let (cache, runs) = (layer.cache(), Arc::new(AtomicUsize::new(0)));
@@ -59,6 +80,7 @@ impl Instance {
             served: serve(app).await,
             data: data.clone(),
             client: Client::new(),
+            near: false,
         }
     }
 
@@ -76,7 +98,7 @@ impl Instance {
     /// The same, and no older than promised.
     pub async fn get_right(&self, n: usize) -> Answer {
         let item = &self.data.0[n];
-        let floor = item.floor.load(Ordering::SeqCst);
+        let floor = self.floor(n);
         let answer = self.get(n).await;
         let newest = item.version.load(Ordering::SeqCst);
         // Purges of others are not heard of then.
@@ -97,6 +119,11 @@ impl Instance {
         let purged = purged.expect("a URI");
         if purged == Purged::Applied {
             item.floor.fetch_max(version, Ordering::SeqCst);
+            let data = self.data.clone();
+            tokio::spawn(async move {
+                tokio::time::sleep(BOUND).await;
+                data.0[n].heard.fetch_max(version, Ordering::SeqCst);
+            });
         }
         purged
     }
@@ -208,7 +235,7 @@ pub fn told<'a>(seen: impl IntoIterator<Item = &'a Seen>) -> String {
 
 async fn ask(instance: &Instance, n: usize, seen: &Mutex<Vec<Seen>>) {
     let item = &instance.data.0[n];
-    let floor = item.floor.load(Ordering::SeqCst);
+    let floor = instance.floor(n);
     let start = Instant::now();
     let answer = instance.get(n).await;
     let latency = start.elapsed();
