@@ -152,6 +152,10 @@ impl Remote {
         match *self {}
     }
 
+    pub(crate) async fn connected(&self) {
+        match *self {}
+    }
+
     pub(crate) fn connections(&self) -> usize {
         match *self {}
     }

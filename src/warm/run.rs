@@ -16,9 +16,6 @@ use tokio::time::{Instant, timeout, timeout_at};
 /// How long the connection to Redis is waited for: without it each instance warms for itself.
 const CONNECTED_WITHIN: Duration = Duration::from_secs(5);
 
-/// How often it is looked at meanwhile.
-const LOOK: Duration = Duration::from_millis(10);
-
 /// The longest time that anything may take: no clock and no Redis knows a lease that ends never.
 const LONGEST: Duration = Duration::from_hours(24);
 
@@ -133,13 +130,10 @@ async fn connected(cache: &Cache) {
     let Some(remote) = &cache.inner.store.remote else {
         return;
     };
-    let connected = async {
-        while !remote.is_connected() && !remote.is_left_alone() {
-            tokio::time::sleep(LOOK).await;
-        }
-    };
-    // Then each item does what it can.
-    let _ = timeout(CONNECTED_WITHIN, connected).await;
+    if !remote.is_left_alone() {
+        // Then each item does what it can.
+        let _ = timeout(CONNECTED_WITHIN, remote.connected()).await;
+    }
 }
 
 /// What sources say, each asked in a task of its own; one that fails is an item that failed.

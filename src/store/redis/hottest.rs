@@ -6,13 +6,14 @@
 
 use super::reply::bytes_of;
 use super::{Remote, Shared};
-use crate::clock::millis;
+use crate::clock::{instant, millis};
 use crate::error::Fault;
 use crate::observe::Operation;
 use crate::store::hot::{Hot, Ranking};
 use ::redis::{Pipeline, Value};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::MissedTickBehavior;
 
 /// When it is kept first, and how often after that.
 const FIRST: Duration = Duration::from_secs(5);
@@ -41,10 +42,11 @@ impl Remote {
 
 /// Keeps it now and then, for ever.
 pub(super) async fn run(shared: Arc<Shared>) {
-    tokio::time::sleep(FIRST).await;
+    let mut ticks = tokio::time::interval_at(instant() + FIRST, EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
+        ticks.tick().await;
         shared.keep_hottest().await;
-        tokio::time::sleep(EVERY).await;
     }
 }
 

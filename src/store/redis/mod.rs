@@ -217,6 +217,11 @@ impl Remote {
         self.shared.slots.is_up()
     }
 
+    /// Until a connection stands.
+    pub(crate) async fn connected(&self) {
+        self.shared.slots.up().await;
+    }
+
     /// Connections that stand.
     pub(crate) fn connections(&self) -> usize {
         self.shared.slots.standing()

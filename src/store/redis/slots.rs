@@ -85,6 +85,13 @@ impl Slots {
         *self.state.borrow() == State::Up
     }
 
+    /// Until one stands.
+    pub(super) async fn up(&self) {
+        let mut state = self.state.subscribe();
+        // The sender lives as long as `self`: waiting cannot fail.
+        let _ = state.wait_for(|state| *state == State::Up).await;
+    }
+
     /// Connections that stand.
     pub(super) fn standing(&self) -> usize {
         let stands = |held: &&ArcSwapOption<Held>| {
