@@ -27,9 +27,17 @@ pub struct Data(Arc<[Item]>);
 #[derive(Default)]
 struct Item {
     version: AtomicU64,
-    floor: AtomicU64,
-    /// The same for a near tier, which hears of purges within its bound.
-    heard: AtomicU64,
+    /// The versions whose purges are in force, and since when.
+    floors: Mutex<Vec<(Instant, u64)>>,
+}
+
+impl Item {
+    /// The newest whose purge has been in force for so long.
+    fn floor(&self, since: Duration) -> u64 {
+        let floors = self.floors.lock().expect("no panic");
+        let old = floors.iter().filter(|(at, _)| at.elapsed() >= since);
+        old.map(|(_, version)| *version).max().unwrap_or(0)
+    }
 }
 
 /// What `coherence_bound` is by default.
@@ -62,9 +70,8 @@ impl Instance {
 
     /// The version that no answer from now on may be older than.
     fn floor(&self, n: usize) -> u64 {
-        let item = &self.data.0[n];
-        let floor = if self.near { &item.heard } else { &item.floor };
-        floor.load(Ordering::SeqCst)
+        let within = if self.near { BOUND } else { Duration::ZERO };
+        self.data.0[n].floor(within)
     }
 
     pub async fn start(config: CacheConfig, data: &Data) -> Self {
@@ -118,12 +125,11 @@ impl Instance {
         let purged = self.cache.purge_uri(&format!("/item/{n}")).await;
         let purged = purged.expect("a URI");
         if purged == Purged::Applied {
-            item.floor.fetch_max(version, Ordering::SeqCst);
-            let data = self.data.clone();
-            tokio::spawn(async move {
-                tokio::time::sleep(BOUND).await;
-                data.0[n].heard.fetch_max(version, Ordering::SeqCst);
-            });
+            let mut floors = item.floors.lock().expect("no panic");
+            // Of those that are old enough for all, the newest says as much.
+            let old = floors.partition_point(|(at, _)| at.elapsed() >= BOUND);
+            floors.drain(..old.saturating_sub(1));
+            floors.push((Instant::now(), version));
         }
         purged
     }
@@ -249,8 +255,10 @@ async fn ask(instance: &Instance, n: usize, seen: &Mutex<Vec<Seen>>) {
     seen.fallback += usize::from(fallback);
     seen.slowest = seen.slowest.max(latency);
     if !is_right(&answer, n, floor..=newest) {
-        seen.wrong
-            .push(format!("{n}: {floor}..={newest}: {answer:?}"));
+        seen.wrong.push(format!(
+            "{n}: {floor}..={newest}, near tier {}: {answer:?}",
+            instance.near
+        ));
     }
 }
 
