@@ -54,6 +54,15 @@ async fn it_says_where_it_listens_how_it_works_and_what_to_try() {
             let line = server.line().await.expect("a line");
             assert!(line.trim().starts_with("curl ") && line.contains(&server.url));
         }
+        if mode != "mode: off" {
+            let line = server.line().await.expect("a line");
+            let dashboard = server.url("/cache/dashboard");
+            assert!(
+                line.ends_with(&dashboard) && !line.contains("curl"),
+                "{line}"
+            );
+            assert_eq!(server.get("/cache/dashboard").await.status, StatusCode::OK);
+        }
     }
 }
 

@@ -133,7 +133,9 @@ fn greet(address: SocketAddr, mode: &str) {
     println!("  curl -i http://{address}/api/v1/quantum/7");
     println!("  curl -d '{{\"spin\":\"down\"}}' http://{address}/api/v1/quantum/7");
     println!("  curl -H 'Authorization: Bearer alice' http://{address}/api/v1/me");
-    println!("  curl http://{address}/cache/stats");
+    if mode != "off" {
+        println!("what the cache does: http://{address}/cache/dashboard");
+    }
 }
 
 /// Ends when asked to stop. Open dashboards are told so: they would hold the end up.
