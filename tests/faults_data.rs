@@ -93,7 +93,7 @@ enum Damage {
     Another,
 }
 
-const DAMAGES: [Damage; 11] = [
+const DAMAGES: [Damage; 12] = [
     Damage::Foreign,
     Damage::Older,
     Damage::Newer,
@@ -101,6 +101,8 @@ const DAMAGES: [Damage; 11] = [
     Damage::Bit(0),
     Damage::Bit(10),
     Damage::Bit(30),
+    // The length of the body: sixteen mebibytes more.
+    Damage::Bit(96),
     Damage::Bit(usize::MAX),
     Damage::List,
     Damage::Hash,
@@ -169,21 +171,27 @@ async fn what_is_not_ours_or_damaged_is_a_miss_and_is_replaced() {
     stage.recover().await;
 }
 
-/// Whatever stands under its key, the next answer of who has no copy takes its place.
+/// Whatever stands under its key, the next answer of who has no copy takes its place; the larger
+/// ones are read in pieces.
 #[tokio::test]
 async fn every_damage_is_mended_by_the_next_answer() {
+    every_damage_is_mended(200).await;
+    every_damage_is_mended(40_000).await;
+}
+
+async fn every_damage_is_mended(times: usize) {
     const PATHS: [&str; 2] = ["/first", "/second"];
     let redis = Redis::start().await;
     let asked = async || {
         let config = redis.config().build().expect("usable");
-        let app = App::new(config, |parts, _| {
-            let body = parts.uri.path().repeat(200);
+        let app = App::new(config, move |parts, _| {
+            let body = parts.uri.path().repeat(times);
             reply(200, &[], body)
         });
         let mut hits = 0;
         for path in PATHS {
             let answer = app.get(path).await;
-            assert_eq!(answer.text(), path.repeat(200));
+            assert_eq!(answer.text(), path.repeat(times));
             hits += usize::from(answer.is_hit());
         }
         let queued = || app.cache.stats().queued_writes;

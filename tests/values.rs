@@ -81,10 +81,12 @@ async fn many_values_take_one_purge_and_one_read() {
     a.set_many(&values, MINUTE).await.expect("set");
     assert_eq!(a.stats().purges, purges + 1);
     let keys: Vec<&str> = keys.iter().map(|key| &**key).collect();
-    let gets = calls(&redis, "get").await;
+    let before = calls(&redis, "getrange").await;
     let read = b.get_many::<u8>(&keys).await.expect("keys");
     assert_eq!(read, vec![Some(1); 100]);
-    assert_eq!(calls(&redis, "get").await, gets + 100);
+    // The values, and the record of purges; the heartbeat reads that too.
+    let reads = calls(&redis, "getrange").await - before;
+    assert!((101..110).contains(&reads), "{reads}");
 }
 
 #[tokio::test(start_paused = true)]

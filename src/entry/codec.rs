@@ -116,6 +116,15 @@ pub(crate) fn claimed_stamp(wire: &[u8]) -> Option<Stamp> {
     Some(Stamp(u64::from_be_bytes(stamp.try_into().ok()?)))
 }
 
+/// How long the envelope is, by its beginning, which may be damaged. `None`: it is none of this
+/// layout.
+pub(crate) fn claimed_len(wire: &[u8]) -> Option<usize> {
+    claimed_stamp(wire)?;
+    let (lengths, _) = wire.get(LENGTHS..CHECKSUM)?.as_chunks::<4>();
+    let mut parts = lengths.iter().map(|len| u32::from_be_bytes(*len) as usize);
+    parts.try_fold(HEADER_LEN, usize::checked_add)
+}
+
 /// The beginning of an envelope: its key, variant, label and scopes.
 pub(super) struct Begun {
     pub(super) kind: Kind,

@@ -7,7 +7,7 @@ mod wire_head;
 
 #[cfg(feature = "testing")]
 pub(crate) use codec::put_checksum;
-pub(crate) use codec::{Draft, HEADER_LEN, claimed_stamp, decode, seal};
+pub(crate) use codec::{Draft, HEADER_LEN, claimed_len, claimed_stamp, decode, seal};
 pub(crate) use peek::Peeked;
 
 use crate::clock::Timestamp;

@@ -7,7 +7,9 @@ use crate::race_fences::{SECOND, deaf, near, patient, set_ahead};
 use crate::race_stage::{Actor, Held, Stage, is_old};
 use crate::support::redis::Redis;
 use crate::support::{long, until};
+use futures_util::StreamExt;
 use neuralblitz_cache::{Purge, Purged};
+use std::pin::pin;
 use std::time::{Duration, Instant};
 
 async fn purge(by: &Actor, purge: Purge) {
@@ -24,17 +26,20 @@ async fn lose_patterns(redis: &Redis) {
         .expect("gone");
 }
 
-/// How many GET the server has answered.
-async fn answered(redis: &Redis) -> String {
-    let mut connection = redis.connection().await;
-    let stats: String = redis::cmd("INFO")
-        .arg("commandstats")
-        .query_async(&mut connection)
-        .await
-        .expect("told");
-    let line = stats.lines().find(|line| line.starts_with("cmdstat_get:"));
-    let calls = line.and_then(|line| line.split(',').next());
-    calls.unwrap_or_default().to_owned()
+/// All that the server does from now on.
+async fn watch(redis: &Redis) -> redis::aio::Monitor {
+    let client = redis::Client::open(redis.url()).expect("a URL");
+    client.get_async_monitor().await.expect("watched")
+}
+
+/// Until an entry is read.
+async fn looked(monitor: &mut redis::aio::Monitor) {
+    let reads = |line: String| async move {
+        let read = line.contains("\"GETRANGE\" \"nb:api_response:");
+        read.then_some(())
+    };
+    let looked = pin!(monitor.on_message().filter_map(reads)).next().await;
+    looked.expect("the server goes on");
 }
 
 /// The list of patterns can be evicted alone. A purge by another pattern began it anew, and what
@@ -64,11 +69,12 @@ async fn a_list_of_patterns_that_is_lost_between_two_looks_is_not_believed() {
     purge(&a, Purge::prefix("/x")).await;
     late.get_other().await;
     until("written", async || late.cache.stats().queued_writes == 0).await;
-    let before = answered(&redis).await;
+    let mut monitor = watch(&redis).await;
     way.delay(SECOND / 2);
     let looking = late.clone();
     let answer = tokio::spawn(async move { looking.get().await });
-    until("it has looked", async || answered(&redis).await != before).await;
+    let looked = tokio::time::timeout(10 * SECOND, looked(&mut monitor));
+    looked.await.expect("it has looked");
     lose_patterns(&redis).await;
     purge(&a, Purge::prefix("/elsewhere")).await;
     assert!(!is_old(&answer.await.expect("no panic")));

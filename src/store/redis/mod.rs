@@ -24,6 +24,7 @@ mod header;
 mod hottest;
 mod inspect;
 mod keeper;
+mod large;
 mod lease;
 mod link;
 mod manager;

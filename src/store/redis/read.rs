@@ -2,6 +2,7 @@
 
 use super::Remote;
 use super::header::{self, Record};
+use super::large::{PIECE, goes_on};
 use super::reply::{bytes_of, listed, stamp_of};
 use crate::entry::HEADER_LEN;
 use crate::error::Fault;
@@ -19,6 +20,35 @@ pub(crate) enum Get {
     Header(String),
 }
 
+/// As much of a key; `None`: all of it.
+struct Part<'a> {
+    key: &'a str,
+    bytes: Option<usize>,
+}
+
+impl<'a> Part<'a> {
+    fn header(key: &'a str) -> Self {
+        let bytes = Some(HEADER_LEN);
+        Self { key, bytes }
+    }
+
+    fn whole(key: &'a str) -> Self {
+        Self { key, bytes: None }
+    }
+}
+
+impl Get {
+    fn first(&self) -> Part<'_> {
+        match self {
+            Self::Header(key) => Part::header(key),
+            Self::Whole(key) => Part {
+                key,
+                bytes: Some(PIECE),
+            },
+        }
+    }
+}
+
 /// Replies to a read, and the record of purges at a moment after them.
 #[derive(Debug)]
 pub(crate) struct Read {
@@ -33,22 +63,82 @@ impl Read {
 }
 
 impl Remote {
-    /// Reads keys and the clock in one round trip; keys first, so that the clock is no older
-    /// than they are. Creates the record of purges if it is missing or older than what was
-    /// seen: then nothing stored before is valid.
+    /// Reads keys and the clock in one round trip; large entries in further ones, and the clock
+    /// after them. Creates the record of purges if it is missing or older than what was seen:
+    /// then nothing stored before is valid.
     pub(crate) async fn read(&self, gets: &[Get]) -> Result<Read, Fault> {
+        let read = self.read_parts(gets.iter().map(Get::first)).await?;
+        let is_first = |(get, value): (&Get, &Option<Bytes>)| {
+            matches!(get, Get::Whole(_)) && value.as_deref().is_some_and(goes_on)
+        };
+        if gets.iter().zip(&read.values).any(is_first) {
+            // Apart: what reads small entries is to be small itself.
+            return Box::pin(self.read_on(gets, read)).await;
+        }
+        Ok(read)
+    }
+
+    /// Reads what is behind the first pieces.
+    async fn read_on(&self, gets: &[Get], mut read: Read) -> Result<Read, Fault> {
+        let mut pieced = Vec::new();
+        for (at, get) in gets.iter().enumerate() {
+            if let (Get::Whole(name), Some(begun)) = (get, &read.values[at])
+                && goes_on(begun)
+            {
+                let whole = self.shared.read_rest(name, begun).await?;
+                read.values[at] = Some(whole);
+                pieced.push((at, name.as_str()));
+            }
+        }
+        self.fit(&mut read, pieced).await?;
+        Ok(read)
+    }
+
+    /// Pieces are those of one entry if its header after them is the one before them; what another
+    /// took the place of meanwhile is read again, in one go.
+    async fn fit(&self, read: &mut Read, mut pieced: Vec<(usize, &str)>) -> Result<(), Fault> {
+        let headers = pieced.iter().map(|(_, name)| Part::header(name));
+        let later = self.read_parts(headers).await?;
+        read.record = later.record;
+        let mut headers = later.values.into_iter();
+        pieced.retain(|(at, _)| {
+            let begun = read.values[*at]
+                .as_ref()
+                .and_then(|whole| whole.get(..HEADER_LEN));
+            headers.next().flatten().as_deref() != begun
+        });
+        if pieced.is_empty() {
+            return Ok(());
+        }
+        let again = pieced.iter().map(|(_, name)| Part::whole(name));
+        let later = self.read_parts(again).await?;
+        read.record = later.record;
+        for ((at, _), whole) in pieced.iter().zip(later.values) {
+            read.values[*at] = whole;
+        }
+        Ok(())
+    }
+
+    /// In one round trip, and the clock last, so that it is no older than they are.
+    async fn read_parts<'a>(
+        &self,
+        parts: impl ExactSizeIterator<Item = Part<'a>>,
+    ) -> Result<Read, Fault> {
         let shared = &*self.shared;
         let (seen, asked) = (self.seen(), shared.clock.now());
-        let mut pipe = Pipeline::with_capacity(gets.len() + 1);
-        for get in gets {
-            match get {
-                Get::Whole(key) => pipe.cmd("GET").arg(key),
-                Get::Header(key) => pipe.cmd("GETRANGE").arg(key).arg(0).arg(HEADER_LEN - 1),
+        let len = parts.len();
+        let mut pipe = Pipeline::with_capacity(len + 1);
+        for Part { key, bytes } in parts {
+            match bytes {
+                None => pipe.cmd("GET").arg(key),
+                Some(bytes) => pipe.cmd("GETRANGE").arg(key).arg(0).arg(bytes - 1),
             };
         }
         header::get(&mut pipe, &shared.stamps);
         let mut values = shared.ask(pipe).await?.into_iter();
-        let read = values.by_ref().take(gets.len()).map(bytes_of).collect();
+        // Of a key that is not there the first bytes are none.
+        let some = |value| bytes_of(value).filter(|bytes| !bytes.is_empty());
+        let read = values.by_ref().take(len).map(some).collect();
         let record = values.next().and_then(bytes_of).unwrap_or_default();
         let record = match Record::read(&record) {
             Some(record) if record.clock >= seen || !shared.fences.stands(Fence::Regression) => {

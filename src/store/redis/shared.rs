@@ -2,26 +2,17 @@
 
 use super::handle::At;
 use super::header::{self, Record};
-use super::lease::token;
 use super::reply::bytes_of;
 use super::scripts::{Keys, Purge};
 use super::{Shared, Write};
-use crate::clock::{instant, millis};
+use crate::clock::instant;
 use crate::error::Fault;
 use crate::observe::Operation;
 use crate::stamp::{Order, Stamp, Subject};
 use ::redis::{Pipeline, Value};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 use tracing::Instrument;
-
-/// Bytes of the largest envelope that is an argument of the script that stores it, and of the
-/// pieces of a larger one.
-const LARGE: usize = 64 << 10;
-
-/// For how long a larger one may stand aside.
-const ASIDE: Duration = Duration::from_mins(1);
 
 impl Shared {
     pub(super) fn seen(&self) -> Stamp {
@@ -118,80 +109,6 @@ impl Shared {
         match stored? {
             Value::ServerError(_) => Err(Fault::Refused),
             _ => Ok(()),
-        }
-    }
-
-    /// A large envelope is sent aside first: a script copies its arguments twice, and for some
-    /// milliseconds nobody else would be answered.
-    async fn put(&self, write: &Write) -> Result<Value, Fault> {
-        let is_large = write.entry.wire().len() > LARGE;
-        let Some(aside) = is_large.then(|| self.aside(&write.name)).flatten() else {
-            return self.scripts.store(write, None).run(&self.client).await;
-        };
-        let stored = match self.send_aside(&aside, write.entry.wire()).await {
-            // Where it would stand for ever it is sent at once.
-            Err(Fault::Forbidden) => {
-                self.delete(&aside).await?;
-                self.scripts.store(write, None)
-            }
-            sent => {
-                sent?;
-                self.scripts.store(write, Some(&aside))
-            }
-        };
-        stored.run(&self.client).await
-    }
-
-    /// Piece by piece: whoever asks for something small meanwhile waits for one piece at most, on
-    /// the connection, in the server and in this process. The last one goes first, so that the
-    /// place is made at once, and is too short if it was lost in between.
-    async fn send_aside(&self, aside: &str, envelope: &[u8]) -> Result<(), Fault> {
-        let pieces = envelope.chunks(LARGE).enumerate();
-        for (at, piece) in pieces.rev() {
-            let mut pipe = Pipeline::with_capacity(2);
-            pipe.cmd("SETRANGE").arg(aside).arg(at * LARGE).arg(piece);
-            pipe.cmd("PEXPIRE").arg(aside).arg(millis(ASIDE));
-            let mut replies = self.client.send(&Arc::new(pipe)).await?.into_iter();
-            if !matches!(replies.next(), Some(Value::Int(_))) {
-                return Err(Fault::Refused);
-            }
-        }
-        Ok(())
-    }
-
-    /// A name that nobody else has, in the slot of `name`; `None`: there is none.
-    fn aside(&self, name: &str) -> Option<String> {
-        let (tag, token) = (slot_tag(name), token());
-        let aside = self.namespace.name(&format!("part:{{{tag}}}:{token}"));
-        (slot_tag(&aside) == tag).then_some(aside)
-    }
-}
-
-/// The part of a name that decides over its slot in a cluster.
-fn slot_tag(name: &str) -> &str {
-    let braced = name
-        .split_once('{')
-        .and_then(|(_, rest)| rest.split_once('}'));
-    let tag = braced.map(|(tag, _)| tag);
-    tag.filter(|tag| !tag.is_empty()).unwrap_or(name)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_in_the_first_braces_decides_over_the_slot() {
-        for (name, tag) in [
-            ("nb:x", "nb:x"),
-            ("nb:{x}:y{z}", "x"),
-            ("nb:{x", "nb:{x"),
-            ("nb:x}", "nb:x}"),
-            ("nb:{}:{x}", "nb:{}:{x}"),
-            ("nb:{{x}}", "{x"),
-            ("nb:}{x}", "x"),
-        ] {
-            assert_eq!(slot_tag(name), tag, "{name}");
         }
     }
 }
