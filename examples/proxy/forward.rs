@@ -18,7 +18,7 @@ use std::time::Duration;
 pub(crate) type Reply = Either<Incoming, Full<Bytes>>;
 
 /// For how long a connection that is not in use is kept: an origin that closes it a little later
-/// has not been sent a request meanwhile, as there are no second tries.
+/// has not been sent a request meanwhile, as none is sent twice.
 const IDLE: Duration = Duration::from_secs(1);
 
 /// Why a request is answered here.
@@ -38,7 +38,8 @@ impl Origin {
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE)
-            .retry_canceled_requests(false)
+            // Of what was never sent; what was sent is not sent again.
+            .retry_canceled_requests(true)
             .http1_max_headers(MAX_FIELDS)
             .build(connector);
         Self {
