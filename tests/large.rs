@@ -1,11 +1,15 @@
 //! Large entries reach Redis aside, so that nobody waits for a script that copies them, and are read
 //! in pieces; the rules are those of small ones.
 
+#[path = "support/proxy.rs"]
+mod proxy;
 mod support;
 
 use axum::Router;
+use axum::extract::Path;
 use axum::routing::get;
-use neuralblitz_cache::{Cache, CacheLayer, KeyRules};
+use neuralblitz_cache::{Cache, CacheConfig, CacheConfigBuilder, CacheLayer, Fault, KeyRules};
+use proxy::Proxy;
 use redis::aio::MultiplexedConnection;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -89,7 +93,7 @@ async fn a_large_entry_is_one_entry_with_its_lifetime() {
         let stats: String = raw(&mut redis.connection().await, &["INFO", "commandstats"]).await;
         // Moved, not copied by a script.
         let renamed = stats.contains("cmdstat_rename:calls=1,");
-        assert_eq!(renamed, size > 128 << 10, "{stats}");
+        assert_eq!(renamed, size > 64 << 10, "{stats}");
         let left: i64 = raw(&mut redis.connection().await, &["PTTL", &entries[0]]).await;
         assert!((60_000..=100_000).contains(&left), "{left}");
         let hit = Client::new().get(&b.served.url("/")).await;
@@ -152,9 +156,87 @@ async fn without_the_right_to_move_it_a_large_entry_is_stored_and_nothing_is_lef
 
 const LARGEST: usize = 2 << 20;
 
+/// What is read in one go.
+const PIECE: usize = 128 << 10;
+
+/// An instance whose answers are as long as their path says.
+async fn sized(config: CacheConfigBuilder) -> (Served, Cache) {
+    let key = KeyRules::new().ignore_authority();
+    let layer = CacheLayer::new(config.key(key).build().expect("usable"));
+    let cache = layer.cache();
+    let handler = async |Path(size): Path<usize>| {
+        // Each piece is another.
+        let byte = |at: usize| at.to_le_bytes()[..3].iter().fold(0, |sum, byte| sum ^ byte);
+        let body: Vec<u8> = (0..size).map(byte).collect();
+        ([("cache-control", "max-age=1000")], body)
+    };
+    let app = Router::new().route("/{size}", get(handler)).layer(layer);
+    (serve(app).await, cache)
+}
+
+async fn stored(cache: &Cache) {
+    until("written", async || cache.stats().queued_writes == 0).await;
+}
+
+/// However many pieces there are, and where the last one is as long as the others.
+#[tokio::test]
+async fn pieces_are_put_together() {
+    let redis = Redis::start().await;
+    let mut connection = redis.connection().await;
+    let client = Client::new();
+    let (a, cache) = sized(redis.config()).await;
+    let (b, _) = sized(redis.config().soft_limit(Duration::from_secs(5))).await;
+    client.get(&a.url("/100000")).await;
+    stored(&cache).await;
+    let [name] = &entries(&redis).await[..] else {
+        panic!("one entry");
+    };
+    let beside = raw::<usize>(&mut connection, &["STRLEN", name]).await - 100_000;
+    for len in [0, 1, PIECE, PIECE + 1, 5 * PIECE].map(|more| PIECE - 1 + more) {
+        let path = format!("/{}", len - beside);
+        let first = client.get(&a.url(&path)).await;
+        stored(&cache).await;
+        let mut lengths = Vec::new();
+        for name in entries(&redis).await {
+            lengths.push(raw::<usize>(&mut connection, &["STRLEN", &name]).await);
+        }
+        assert!(lengths.contains(&len), "{len}: {lengths:?}");
+        let () = raw(&mut connection, &["CONFIG", "RESETSTAT"]).await;
+        let hit = client.get(&b.url(&path)).await;
+        assert!(hit.is_hit(), "{len}: {}", hit.cache());
+        assert!(hit.body == first.body, "{len}");
+        let stats: String = raw(&mut connection, &["INFO", "commandstats"]).await;
+        assert!(!stats.contains("cmdstat_get:"), "{len}: {stats}");
+    }
+}
+
+/// It would be too late for any answer; what the handler says instead is kept here, and then Redis
+/// is asked for no more than whether it is valid.
+#[tokio::test]
+async fn what_takes_too_long_to_read_is_stored_again() {
+    let redis = Redis::start().await;
+    let way = Proxy::start(redis.port).await;
+    let client = Client::new();
+    let (a, cache) = sized(redis.config()).await;
+    client.get(&a.url("/300000")).await;
+    stored(&cache).await;
+    let far = CacheConfig::builder().redis_url(&way.url());
+    let (b, cache) = sized(far.soft_limit(Duration::from_secs(1))).await;
+    until("connected", async || cache.stats().connected).await;
+    // Pieces and header are three round trips.
+    way.delay(Duration::from_millis(350));
+    let late = client.get(&b.url("/300000")).await;
+    assert!(!late.is_hit(), "{}", late.cache());
+    assert_eq!(cache.stats().last_fault, Some(Fault::Timeout));
+    let hit = client.get(&b.url("/300000")).await;
+    assert!(hit.is_hit(), "{}", hit.cache());
+    assert!(hit.body == late.body);
+}
+
 /// An instance whose handler answers with another letter each time.
 async fn lettered(redis: &Redis, local_bytes: usize, next: Arc<AtomicU8>) -> (Served, Cache) {
     let config = redis.config().local_bytes(local_bytes);
+    let config = config.soft_limit(Duration::from_secs(5));
     let key = KeyRules::new().ignore_authority();
     let layer = CacheLayer::new(config.key(key).build().expect("usable"));
     let cache = layer.cache();
@@ -179,7 +261,7 @@ async fn pieces_are_of_one_entry() {
         let (served, cache) = lettered(&redis, 64 << 20, next.clone()).await;
         let answer = Client::new().get(&served.url("/")).await;
         assert!(!answer.is_hit());
-        until("written", async || cache.stats().queued_writes == 0).await;
+        stored(&cache).await;
         [name] = entries(&redis).await.try_into().expect("one");
         *wire = raw(&mut connection, &["GETDEL", &name]).await;
     }

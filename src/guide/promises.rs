@@ -20,7 +20,7 @@
 //! The names in the last column are those of files in `tests`.
 //!
 //! A purge is a stamp on one record in Redis, whatever it covers. By default every hit is judged
-//! against that record as it was read in the round trip that finds it; a near hit is judged
+//! against that record as it was read with it, and after it; a near hit is judged
 //! against a copy in memory, which purges of other instances reach a moment later. What a handler
 //! brings bears a stamp no later than the one read before it ran; so a handler that read old data
 //! and answers late stores nothing that anybody would be given.

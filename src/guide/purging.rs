@@ -142,7 +142,7 @@
 //! | `nb:{c}:hottest` | what is asked for most, with hosts and queries, for a week: see [`warming`](super::warming) |
 //! | `nb:api_response:GET:…` | responses, and what a key varies by |
 //! | `nb:…` | values set by hand |
-//! | `nb:part:…` | an entry of more than 128 KiB, until it has its own name: for some milliseconds, at most a minute |
+//! | `nb:part:…` | an entry of more than 64 KiB, until it has its own name: for some milliseconds, at most a minute |
 //! | `nb:lease:…` | which instance fetches for all, with `lease`; for as long as that is |
 //! | channel `nb:{c}:purges@0` | where purges are told; the number is that of the database |
 //! | channels `nb:{c}:events@0`, `nb:{c}:leases@0` | where events and the ends of leases are told |
@@ -166,6 +166,6 @@
 //! tier on or off. Without the channel both is so. Without `client|tracking` a deleted record is
 //! noticed by the next question for the clock. Without `role` a replica is taken for a master,
 //! without `scan` purged entries stay until they expire. Without `rename` or `pexpire` entries of more
-//! than 128 KiB are copied by a script instead of being moved, and others wait for it. `pttl` is for
+//! than 64 KiB are copied by a script instead of being moved, and others wait for it. `pttl` is for
 //! leases and for the keys that an administrator sees; without `info` the admin endpoints tell nothing
 //! of the server, and the last fault is `forbidden` whenever they were asked.

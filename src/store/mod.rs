@@ -1,9 +1,9 @@
 //! The tiers as one: who may answer, and whether what they hold is still valid.
 //!
 //! Without Redis the local tier answers, judged by the stamps of this process. With Redis
-//! every hit is judged by the record of purges read in the same round trip, so that it is
-//! exact; a copy in the local tier then saves carrying the body, not the question. While Redis
-//! is left alone the local tier stands in, for a while.
+//! every hit is judged by the record of purges read with it, so that it is exact; a copy in the
+//! local tier then saves carrying the body, not the question. While Redis is left alone the local
+//! tier stands in, for a while.
 
 mod asked;
 mod fallback;

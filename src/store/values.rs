@@ -14,7 +14,7 @@ use tokio::runtime::Handle;
 type Value = Option<(Arc<Entry>, Tier)>;
 
 impl Store {
-    /// Looks up values, in one round trip within the soft limit; a fault is a miss of all.
+    /// Looks up values, together and within the soft limit; a fault is a miss of all.
     pub(crate) async fn lookup_values(&self, names: &[&str]) -> Vec<Value> {
         match &self.remote {
             Some(remote) if !self.now_here().is_alone() && Handle::try_current().is_ok() => {

@@ -13,8 +13,8 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 impl Cache {
-    /// Reads values, in one round trip, in the order of their keys; each as [`get`](Self::get)
-    /// does.
+    /// Reads values, in one round trip (large ones in a few more), in the order of their keys; each
+    /// as [`get`](Self::get) does.
     ///
     /// ```
     /// use neuralblitz_cache::{Cache, CacheConfig};

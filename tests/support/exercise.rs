@@ -87,7 +87,7 @@ async fn patterns(a: &App, b: &App) {
 
 async fn values(a: &App, b: &App) {
     // What is large takes another way there, in whatever slot it is.
-    let large = "x".repeat(100 << 10);
+    let large = "x".repeat(300 << 10);
     for (key, value) in [
         ("one", "one"),
         ("two", "two"),

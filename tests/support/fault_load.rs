@@ -63,7 +63,7 @@ struct Item {
 
 impl World {
     pub fn body(kind: Kind, n: usize, who: &str, version: u64) -> String {
-        const LENGTHS: [usize; 6] = [0, 300, 1000, 1000, 4000, 70_000];
+        const LENGTHS: [usize; 6] = [0, 300, 1000, 1000, 4000, 200_000];
         let head = format!("{kind:?}/{n}/{who}/{version}/");
         let filler = format!("{n}:{who}:{version};");
         let times = LENGTHS[n % LENGTHS.len()] / filler.len();

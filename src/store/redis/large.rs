@@ -14,13 +14,16 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Bytes of the largest envelope that is sent and read in one go, and of the pieces of a larger
-/// one.
+/// Bytes of the largest envelope that is an argument of the script that stores it.
+const LARGE: usize = 64 << 10;
+
+/// Bytes of the largest envelope that is read in one go, and of the pieces of a larger one, there
+/// and back.
 pub(super) const PIECE: usize = 128 << 10;
 
-/// Pieces asked for at once, each by a connection of its own where there are as many: what is far
+/// Pieces of one asked for at once, and keys of which they are, each by a connection of its own where there are as many: what is far
 /// away would not come in time one by one.
-const AT_ONCE: usize = 4;
+pub(super) const AT_ONCE: usize = 4;
 
 /// What a damaged length may have made room for in vain.
 const MOST_RESERVED: usize = 8 << 20;
@@ -50,20 +53,22 @@ impl Shared {
         });
         let mut pieces = pin!(stream::iter(pieces).buffered(AT_ONCE));
         while let Some(piece) = pieces.next().await {
-            let piece = piece?.pop().and_then(bytes_of).unwrap_or_default();
+            // Anything else says nothing of what is there.
+            let piece = piece?.pop().and_then(bytes_of).ok_or(Fault::Refused)?;
             whole.extend_from_slice(&piece);
             // The last one, or it has ended before its time.
             if piece.len() < PIECE {
                 break;
             }
         }
+        whole.shrink_to_fit();
         Ok(whole.into())
     }
 
     /// A large envelope is sent aside first: a script copies its arguments twice, and for some
     /// milliseconds nobody else would be answered.
     pub(super) async fn put(&self, write: &Write) -> Result<Value, Fault> {
-        let is_large = write.entry.wire().len() > PIECE;
+        let is_large = write.entry.wire().len() > LARGE;
         let Some(aside) = is_large.then(|| self.aside(&write.name)).flatten() else {
             return self.scripts.store(write, None).run(&self.client).await;
         };

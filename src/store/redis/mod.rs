@@ -118,6 +118,8 @@ struct Shared {
     timeout: Duration,
     coherence_bound: Duration,
     retry: bool,
+    /// How long a lookup may take over the pieces of large entries.
+    patience: Duration,
     fences: Fences,
     namespace: Namespace,
     /// At most so often; `None`: never.
@@ -180,6 +182,8 @@ impl Remote {
                 timeout,
                 coherence_bound: config.coherence_bound,
                 retry: redis.retry_on_timeout,
+                // What remains is for the judgement of what was read.
+                patience: config.soft_limit * 3 / 4,
                 fences: config.fences,
                 namespace: parts.namespace.clone(),
                 sweep_interval: config.sweep_interval,

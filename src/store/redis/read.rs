@@ -2,15 +2,19 @@
 
 use super::Remote;
 use super::header::{self, Record};
-use super::large::{PIECE, goes_on};
+use super::large::{AT_ONCE, PIECE, goes_on};
 use super::reply::{bytes_of, listed, stamp_of};
-use crate::entry::HEADER_LEN;
+use crate::clock::instant;
+use crate::entry::{HEADER_LEN, claimed_stamp};
 use crate::error::Fault;
 use crate::fences::Fence;
+use crate::observe::Operation;
 use crate::stamp::{Stamp, Subject, Verdict, by_cells};
 use ::redis::Pipeline;
 use bytes::Bytes;
+use futures_util::stream::{self, StreamExt, TryStreamExt};
 use std::sync::atomic::Ordering;
+use tokio::time::{Instant, timeout_at};
 
 /// What to read of one key.
 #[derive(Debug)]
@@ -49,11 +53,27 @@ impl Get {
     }
 }
 
+/// What has come of a key of which there is more.
+struct Pieced<'a> {
+    /// Its place among the keys.
+    at: usize,
+    name: &'a str,
+    first: Bytes,
+}
+
 /// Replies to a read, and the record of purges at a moment after them.
 #[derive(Debug)]
 pub(crate) struct Read {
     pub(crate) values: Vec<Option<Bytes>>,
     record: Record,
+}
+
+impl Record {
+    /// Whether a purge of everything covers what begins so.
+    fn covers(&self, begun: &[u8]) -> bool {
+        let [hard, soft] = self.everything;
+        claimed_stamp(begun).is_some_and(|stamp| by_cells(stamp, hard, soft).is_purged())
+    }
 }
 
 impl Read {
@@ -67,56 +87,77 @@ impl Remote {
     /// after them. Creates the record of purges if it is missing or older than what was seen:
     /// then nothing stored before is valid.
     pub(crate) async fn read(&self, gets: &[Get]) -> Result<Read, Fault> {
-        let read = self.read_parts(gets.iter().map(Get::first)).await?;
-        let is_first = |(get, value): (&Get, &Option<Bytes>)| {
+        let begun = instant();
+        let mut read = self.read_parts(gets.iter().map(Get::first)).await?;
+        let is_begun = |(get, value): (&Get, &Option<Bytes>)| {
             matches!(get, Get::Whole(_)) && value.as_deref().is_some_and(goes_on)
         };
-        if gets.iter().zip(&read.values).any(is_first) {
+        if gets.iter().zip(&read.values).any(is_begun) {
             // Apart: what reads small entries is to be small itself.
-            return Box::pin(self.read_on(gets, read)).await;
+            Box::pin(self.read_large(gets, &mut read, begun)).await?;
         }
         Ok(read)
     }
 
-    /// Reads what is behind the first pieces.
-    async fn read_on(&self, gets: &[Get], mut read: Read) -> Result<Read, Fault> {
+    /// Reads what is behind the first pieces, as long as there is time: what would come too late
+    /// for any answer is a miss of which the clock is known, and which is stored.
+    async fn read_large(&self, gets: &[Get], read: &mut Read, begun: Instant) -> Result<(), Fault> {
         let mut pieced = Vec::new();
         for (at, get) in gets.iter().enumerate() {
-            if let (Get::Whole(name), Some(begun)) = (get, &read.values[at])
-                && goes_on(begun)
-            {
-                let whole = self.shared.read_rest(name, begun).await?;
-                read.values[at] = Some(whole);
-                pieced.push((at, name.as_str()));
+            let Get::Whole(name) = get else { continue };
+            let Some(first) = read.values[at].take_if(|first| goes_on(first)) else {
+                continue;
+            };
+            if !read.record.covers(&first) {
+                pieced.push(Pieced { at, name, first });
             }
         }
-        self.fit(&mut read, pieced).await?;
-        Ok(read)
+        if pieced.is_empty() {
+            return Ok(());
+        }
+        let shared = &*self.shared;
+        match timeout_at(begun + shared.patience, self.read_pieces(&pieced)).await {
+            Ok(whole) => {
+                let (wholes, record) = whole?;
+                read.record = record;
+                for (Pieced { at, .. }, whole) in pieced.iter().zip(wholes) {
+                    read.values[*at] = whole;
+                }
+            }
+            Err(_) => shared.observer.fault(Operation::Lookup, Fault::Timeout),
+        }
+        Ok(())
     }
 
     /// Pieces are those of one entry if its header after them is the one before them; what another
     /// took the place of meanwhile is read again, in one go.
-    async fn fit(&self, read: &mut Read, mut pieced: Vec<(usize, &str)>) -> Result<(), Fault> {
-        let headers = pieced.iter().map(|(_, name)| Part::header(name));
-        let later = self.read_parts(headers).await?;
-        read.record = later.record;
-        let mut headers = later.values.into_iter();
-        pieced.retain(|(at, _)| {
-            let begun = read.values[*at]
-                .as_ref()
-                .and_then(|whole| whole.get(..HEADER_LEN));
-            headers.next().flatten().as_deref() != begun
-        });
-        if pieced.is_empty() {
-            return Ok(());
+    async fn read_pieces(
+        &self,
+        pieced: &[Pieced<'_>],
+    ) -> Result<(Vec<Option<Bytes>>, Record), Fault> {
+        let shared = &*self.shared;
+        let mut rests = Vec::with_capacity(pieced.len());
+        for key in pieced {
+            rests.push(shared.read_rest(key.name, &key.first));
         }
-        let again = pieced.iter().map(|(_, name)| Part::whole(name));
-        let later = self.read_parts(again).await?;
-        read.record = later.record;
-        for ((at, _), whole) in pieced.iter().zip(later.values) {
-            read.values[*at] = whole;
+        let wholes = stream::iter(rests).buffered(AT_ONCE).map_ok(Some);
+        let mut wholes: Vec<_> = wholes.try_collect().await?;
+        let headers = pieced.iter().map(|key| Part::header(key.name));
+        let mut later = self.read_parts(headers).await?;
+        let mut others = Vec::new();
+        for (at, (key, header)) in pieced.iter().zip(&later.values).enumerate() {
+            if header.as_deref() != key.first.get(..HEADER_LEN) {
+                others.push((at, key.name));
+            }
         }
-        Ok(())
+        if !others.is_empty() {
+            let again = others.iter().map(|(_, name)| Part::whole(name));
+            later = self.read_parts(again).await?;
+            for ((at, _), whole) in others.into_iter().zip(later.values) {
+                wholes[at] = whole;
+            }
+        }
+        Ok((wholes, later.record))
     }
 
     /// In one round trip, and the clock last, so that it is no older than they are.
