@@ -1,11 +1,12 @@
 //! Whether a large entry on its way from or to Redis holds up small hits.
 //!
 //! `cargo bench --bench large` needs a redis-server, found as in the tests. Server and instances
-//! share one machine and speak over loopback. Hits of 1 KiB come whole from Redis (the local tier
-//! of who reads holds nothing), four tasks, one every millisecond each; beside them nothing, or
-//! one entry of 2 MiB every 20 ms that is read, or written. The cases take turns. What of that is
-//! the server's and the machine's, and not this crate's, two more cases tell: a plain client on a
-//! thread of its own gets, or sets, as much by a connection of its own.
+//! share one machine and speak over loopback. Hits of 1 KiB, four tasks, one every millisecond each;
+//! beside them nothing, or one entry of 2 MiB every 20 ms that is read, or written. They come whole
+//! from Redis, to an instance whose local tier holds nothing; who writes has copies of them, which
+//! Redis confirms, and so do the hits that its writes are compared with. The cases take turns. What
+//! of that is the server's and the machine's, and not this crate's, two more cases tell: a plain
+//! client on a thread of its own gets, or sets, as much by a connection of its own.
 
 #![allow(clippy::disallowed_methods, reason = "a benchmark reads the time")]
 
@@ -43,8 +44,19 @@ enum Beside {
     Nothing,
     Read,
     PlainGet,
+    /// By another instance.
     Write,
     PlainSet,
+    /// Hits of who has copies.
+    NothingConfirmed,
+    /// By the instance that gives the hits, over the same connections.
+    OwnWrite,
+}
+
+impl Beside {
+    fn confirmed(self) -> bool {
+        matches!(self, Self::NothingConfirmed | Self::OwnWrite)
+    }
 }
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
@@ -68,6 +80,8 @@ async fn main() {
         Beside::PlainGet,
         Beside::Write,
         Beside::PlainSet,
+        Beside::NothingConfirmed,
+        Beside::OwnWrite,
     ];
     let mut seen = cases.map(|case| (case, Seen::default()));
     for _ in 0..ROUNDS {
@@ -85,7 +99,7 @@ async fn main() {
             at.copied().unwrap_or_default().as_secs_f64() * 1e3
         };
         let (p50, p99) = (at(small, 50), at(small, 99));
-        if *case == Beside::Nothing {
+        if matches!(case, Beside::Nothing | Beside::NothingConfirmed) {
             alone = p99;
         }
         let (hits, of, large) = (small.len(), p99 / alone, at(large, 50));
@@ -164,12 +178,7 @@ impl Instance {
 
 async fn round(case: Beside, reader: &Instance, writer: &Instance, port: u16, seen: &mut Seen) {
     let stop = Arc::new(AtomicBool::new(false));
-    // What is written goes through the connections of who reads the small ones.
-    let small = if case == Beside::Write {
-        writer
-    } else {
-        reader
-    };
+    let small = if case.confirmed() { writer } else { reader };
     let tasks = (0..TASKS).map(|at| tokio::spawn(hits(small.clone(), at, stop.clone())));
     let tasks: Vec<_> = tasks.collect();
     let plain = match case {
@@ -184,13 +193,13 @@ async fn round(case: Beside, reader: &Instance, writer: &Instance, port: u16, se
     for n in 1_usize.. {
         ticks.tick().await;
         match case {
-            Beside::Nothing | Beside::PlainGet | Beside::PlainSet => {}
+            Beside::Nothing | Beside::NothingConfirmed | Beside::PlainGet | Beside::PlainSet => {}
             Beside::Read => {
                 let begun = Instant::now();
                 assert!(reader.get("/large/0").await);
                 seen.large.push(begun.elapsed());
             }
-            Beside::Write => {
+            Beside::Write | Beside::OwnWrite => {
                 // The same few again: memory is bounded.
                 let path = format!("/large/{}", 1 + n % 8);
                 let purged = writer.cache.purge_uri(&path).await;

@@ -5,8 +5,8 @@
 # Runs all tests against a real redis-server, a real prometheus and a real chromium, then the doc
 # tests. What they need beside a Rust toolchain is found or installed.
 # With cargo test arguments, only cargo test with these.
-# --long: the heavy tests at their full size. --soak: a load for so many minutes (30), one fault of
-# Redis after the other, and nothing else.
+# --long: the heavy tests at their full size, and then the soak. --soak: a load for so many minutes
+# (30), one fault of Redis after the other, and nothing else.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -54,4 +54,7 @@ if [[ $# -gt 0 ]]; then
     echo "no separate run of the doc tests: cargo test arguments were given"
 else
     "${test[@]}" --doc
+    if [[ $NB_TEST_SIZE == long ]]; then
+        scripts/test.sh --soak
+    fi
 fi

@@ -24,7 +24,7 @@ const HOT: usize = 50;
 const BETWEEN: usize = 20;
 
 /// What may grow beside the local tier: marks, tables, and what an allocator keeps.
-const BESIDE: u64 = 24 << 20;
+const BESIDE: u64 = 8 << 20;
 
 /// Requests of a flood.
 fn size() -> usize {

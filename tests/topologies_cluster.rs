@@ -18,9 +18,10 @@ mod traffic;
 
 use cluster::{Cluster, FAILOVER};
 use cluster_stage::{ITEMS, SECOND, Stage, all_served, config, is_served, more, of};
-use exercise::{all_works, app, written};
+use exercise::{all_works, app, works_as_written, written};
 use neuralblitz_cache::{CacheConfig, Mode, Purge, Purged};
 use std::time::Duration;
+use support::redis::Redis;
 use support::{long, until_within};
 use traffic::{Traffic, told};
 
@@ -32,6 +33,9 @@ async fn all_works_and_every_master_is_swept() {
     let _alone = ALONE.lock().await;
     let cluster = Cluster::start().await;
     all_works(|| config(&cluster)).await;
+    let address = |node: &Redis| format!("127.0.0.1:{}", node.port);
+    let nodes: Vec<String> = cluster.nodes.iter().map(address).collect();
+    works_as_written(&format!("{{cluster: {nodes:?}}}")).await;
     let app = app(config(&cluster).sweep_interval(Some(Duration::from_millis(50))));
     for n in 0..100 {
         app.get(&format!("/gone/{n}")).await;

@@ -134,7 +134,7 @@ impl Faults {
     /// record's has all purged: at the latest, when each instance has purged.
     async fn kill_record(&mut self, control: u16) {
         let race = self.race.clone();
-        let wrong = || race.tally.lock().expect("no panic").violations();
+        let wrong = || race.tally.lock().expect("no panic").outdated();
         let before = wrong();
         self.kill(control).await;
         for instance in &race.instances {

@@ -13,7 +13,7 @@ mod support;
 #[path = "support/traffic.rs"]
 mod traffic;
 
-use exercise::{all_works, app, say};
+use exercise::{all_works, app, say, works_as_written};
 use neuralblitz_cache::{CacheConfig, CacheConfigBuilder, Fault, Purged, RedisConfig};
 use sentinels::{MASTER, Sentinels, info, replicated, synced};
 use std::sync::Arc;
@@ -157,6 +157,11 @@ async fn a_sentinel_that_hangs_is_not_waited_for() {
     let sentinels = Sentinels::watch(&master, 3, 0).await;
     sentinels.stop(0);
     all_works(|| config(&sentinels)).await;
+    let (nodes, master) = (sentinels.nodes(), MASTER);
+    works_as_written(&format!(
+        "{{sentinel: {nodes:?}, sentinel_master: {master}}}"
+    ))
+    .await;
 }
 
 #[tokio::test]

@@ -8,10 +8,9 @@ mod support;
 
 use axum::body::Body;
 use axum::http::Request;
-use exercise::{all_works, app, say, written};
+use exercise::{all_works, app, say, works_as_written, written};
 use http_body_util::BodyExt;
 use neuralblitz_cache::{CacheConfig, CacheConfigBuilder, Fault, RedisConfig, Settings};
-use scripted::{App, counted};
 use serde_json::Value;
 use std::path::PathBuf;
 use std::process::Command;
@@ -134,10 +133,7 @@ fn written_down(text: &str) -> (tempfile::TempDir, PathBuf) {
 #[tokio::test]
 async fn a_settings_file_says_where_redis_is() {
     let (_dir, socket, _redis) = with_socket().await;
-    let (_file, path) = written_down(&format!("REDIS: {{socket: {socket}}}"));
-    let config = CacheConfig::load(path).expect("usable");
-    let app = App::new(config, |_, run| counted(run, &[]));
-    until("connected", async || app.cache.stats().connected).await;
+    works_as_written(&format!("{{socket: {socket}}}")).await;
 }
 
 #[test]

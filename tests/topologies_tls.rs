@@ -11,7 +11,7 @@ mod scripted;
 mod support;
 
 use certificates::{Authority, Pair};
-use exercise::{all_works, app, say};
+use exercise::{all_works, app, say, works_as_written};
 use neuralblitz_cache::{
     CacheConfig, CacheConfigBuilder, ConfigErrorKind, Fault, Mode, RedisConfig,
 };
@@ -144,6 +144,11 @@ async fn a_server_that_asks_for_a_certificate_is_given_it() {
     };
     let known = authority.signs("client");
     all_works(|| builder(config(&known))).await;
+    works_as_written(&format!(
+        "{{host: 127.0.0.1, port: {}, tls: true, ca_file: {:?}, client_certificate: {:?}, client_key: {:?}}}",
+        server.port, authority.file, known.certificate, known.key
+    ))
+    .await;
     say(&server.redis, &["FLUSHALL"]).await;
     server
         .refuses(server.config().ca_file(&authority.file))

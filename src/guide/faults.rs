@@ -1,5 +1,5 @@
 //! What each fault of Redis looks like to those who ask: no answer is wrong, none is an error, and
-//! none waits longer than `soft_limit`.
+//! none waits longer than `soft_limit` for Redis.
 //!
 //! # Measured
 //!
@@ -40,6 +40,13 @@
 //!
 //! # What it does
 //!
+//! - **The circuit breaker counts** timeouts, connections that are refused, reset or broken, streams
+//!   that are garbled, LOADING, MASTERDOWN, CLUSTERDOWN and refused logins; after
+//!   `circuit_breaker_threshold` of them in a row Redis is left alone. It comes
+//!   back by itself, as do all others (*back after*, above). Only told of, in `Stats::last_fault` and `errors_total`: OOM, MISCONF, READONLY, NOPERM, WRONGTYPE,
+//!   one master of a cluster that is away. NOSCRIPT is answered by the script. Tried once more after a
+//!   timeout (`retry_on_timeout`): reads, purges and removals, which may be repeated; never the
+//!   storing of an entry.
 //! - **A login that is refused** (NOAUTH, WRONGPASS) is an outage; one line in the log names
 //!   `REDIS.password` and `REDIS.username`, or those of the sentinels where these refuse, once until
 //!   Redis is reached again. So is a user that may not connect, a database that there is not

@@ -31,7 +31,7 @@
 //!
 //! What a server can do is found out by asking, never by its version: one that refuses client
 //! tracking, its role or a channel is used without (see [`purging`](super::purging)). It must speak
-//! RESP3 and run Lua scripts: Redis from 6.0 on, Valkey.
+//! RESP3 and run Lua scripts: Redis from 6.2 on, Valkey. The tests run with Redis 7.0 and Valkey 9.
 //!
 //! # Sentinel
 //!

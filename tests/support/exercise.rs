@@ -9,7 +9,7 @@
 use crate::scripted::{App, counted};
 use crate::support::redis::Redis;
 use crate::support::until;
-use neuralblitz_cache::{CacheConfigBuilder, Mode, Purged};
+use neuralblitz_cache::{CacheConfig, CacheConfigBuilder, Mode, Purged};
 use std::time::Duration;
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -17,6 +17,27 @@ const MINUTE: Duration = Duration::from_mins(1);
 pub fn app(config: CacheConfigBuilder) -> App {
     let config = config.soft_limit(Duration::from_secs(5));
     App::new(config.build().expect("usable"), |_, run| counted(run, &[]))
+}
+
+/// The same where a settings file alone says what Redis is.
+pub async fn works_as_written(redis: &str) {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("settings.yaml");
+    let text = format!("CACHE: {{soft_limit: 5}}\nREDIS: {redis}\n");
+    std::fs::write(&path, text).expect("written");
+    let app = || {
+        let config = CacheConfig::load(&path).expect("usable");
+        App::new(config, |_, run| counted(run, &[]))
+    };
+    let (a, b) = (app(), app());
+    for path in ["/written/1", "/written/2", "/written/3"] {
+        assert!(!a.get(path).await.is_hit(), "{path}");
+        written(&a).await;
+        assert!(b.get(path).await.is_hit(), "{path}");
+        let purged = b.cache.purge_uri(path).await.expect("a URI");
+        assert_eq!(purged, Purged::Applied);
+        assert!(!a.get(path).await.is_hit(), "{path}");
+    }
 }
 
 /// A raw command.

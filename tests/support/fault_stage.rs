@@ -12,7 +12,7 @@ use crate::fault_load::{Load, NEAR, Seen, ticks};
 use crate::proxy::Proxy;
 use crate::support::redis::Redis;
 use crate::support::{long, until};
-use neuralblitz_cache::{CacheConfig, CacheConfigBuilder, Mode, RedisConfig};
+use neuralblitz_cache::{CacheConfig, CacheConfigBuilder, Fault, Mode, RedisConfig};
 use redis::FromRedisValue;
 use std::time::{Duration, Instant};
 
@@ -85,9 +85,19 @@ impl Stage {
         &self.fault
     }
 
-    /// Hits while it suffered.
-    pub fn hits(&self) -> usize {
-        self.fault.hits
+    /// Until both instances have told of this fault; on a busy machine others come between.
+    pub async fn tells(&self, fault: Fault) {
+        for instance in &self.load.instances {
+            until("it tells of the fault", async || {
+                instance.cache.stats().last_fault == Some(fault)
+            })
+            .await;
+        }
+    }
+
+    /// Hits that Redis confirmed to who has no near tier.
+    pub fn confirmed(&self) -> u64 {
+        self.load.instances[1 - NEAR].cache.stats().redis_hits
     }
 
     pub async fn answered(&self, requests: usize) {

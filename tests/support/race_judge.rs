@@ -84,6 +84,15 @@ impl Tally {
         self.wrong.values().sum()
     }
 
+    /// Of the right key, and older than was promised.
+    pub fn outdated(&self) -> u64 {
+        let outdated = self
+            .wrong
+            .iter()
+            .filter(|((_, wrong), _)| *wrong != Wrong::Foreign);
+        outdated.map(|(_, count)| count).sum()
+    }
+
     pub fn told(&self) -> &[String] {
         &self.told
     }
