@@ -134,6 +134,23 @@ async fn every_method_target_and_content_is_forwarded() {
 }
 
 #[tokio::test]
+async fn a_request_that_may_go_no_further_is_answered_here() {
+    let origin = Origin::says([OK]).await;
+    let proxy = Proxy::before(&origin).await;
+    for (method, status) in [("OPTIONS", "200"), ("TRACE", "501")] {
+        let ask = async |left| {
+            let fields = format!("max-forwards: {left}\r\n");
+            proxy.ask(&format!("{method} /"), &fields).await
+        };
+        let before = origin.count();
+        assert_eq!(ask("0").await.status(), status, "{method}");
+        assert_eq!(origin.count(), before);
+        ask("7").await;
+        assert_eq!(origin.seen()[before].field("max-forwards"), ["6"]);
+    }
+}
+
+#[tokio::test]
 async fn any_final_status_is_forwarded_with_its_reason() {
     for (said, forwarded) in [
         ("299 Whatever", "299 Whatever"),

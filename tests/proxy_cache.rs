@@ -163,6 +163,22 @@ async fn flags_say_what_is_stored() {
     }
 }
 
+/// What the origin was not shown has no part in what is stored for whom.
+#[tokio::test]
+async fn a_field_of_the_clients_connection_selects_nothing() {
+    let varies = ok("vary: x-tone\r\ncache-control: max-age=60\r\n", "ok");
+    let origin = Origin::says([varies]).await;
+    let proxy = Proxy::before(&origin).await;
+    let get = async |fields| proxy.ask("GET /", fields).await.is_hit();
+    assert!(!get("x-tone: low\r\nconnection: x-tone\r\n").await);
+    assert!(!get("x-tone: low\r\n").await);
+    assert!(get("x-tone: low\r\n").await);
+    assert!(get("").await, "as the first was forwarded");
+    let shown = origin.seen();
+    assert!(shown[0].field("x-tone").is_empty());
+    assert_eq!(shown[1].field("x-tone"), ["low"]);
+}
+
 /// The first response is stored, and goes stale; from then on the origin fails.
 async fn stale(flags: &[&str], failure: &str) -> wire::Message {
     let fresh = ok("cache-control: max-age=1\r\n", "stored");

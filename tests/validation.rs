@@ -7,7 +7,7 @@ mod support;
 use axum::body::Body;
 use http::request::Parts;
 use http::{Method, Response, StatusCode};
-use neuralblitz_cache::{CacheConfig, CacheTags, ClientDirectives, Purged};
+use neuralblitz_cache::{CacheConfig, CacheTags, ClientDirectives, Purge, Purged};
 use scripted::{App, Fields, fwd, reply, ttl};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -18,6 +18,7 @@ use tokio::time::advance;
 
 const TAG: (&str, &str) = ("etag", "\"1\"");
 const BRIEF: (&str, &str) = ("cache-control", "max-age=10");
+const LONG: (&str, &str) = ("cache-control", "max-age=600, stale-while-revalidate=600");
 const DATE: (&str, &str) = ("last-modified", "Sun, 06 Nov 1994 08:49:37 GMT");
 
 /// What the handler was asked, run by run.
@@ -262,6 +263,76 @@ async fn a_head_makes_what_is_stored_fresh_or_stale() {
     stale().await;
     app.ask(Method::HEAD, "/x", &[]).await;
     assert_eq!(app.get("/x").await.text(), "new");
+}
+
+/// It differs in nothing because it says nothing.
+#[tokio::test(start_paused = true)]
+async fn a_head_without_a_validator_makes_nothing_fresh() {
+    let (app, _) = app(config(), &[BRIEF], |parts, _| {
+        let text = if parts.method == Method::HEAD {
+            ""
+        } else {
+            "new"
+        };
+        reply(200, &[BRIEF], text)
+    });
+    app.get("/x").await;
+    stale().await;
+    app.ask(Method::HEAD, "/x", &[]).await;
+    assert_eq!(app.get("/x").await.text(), "new");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_304_that_says_by_what_its_response_varies_makes_it_that_of_its_request() {
+    for before in [&[TAG, BRIEF][..], &[TAG, BRIEF, ("vary", "accept")]] {
+        let (app, _) = app(config(), before, |parts, _| {
+            match parts.headers.get("x-tone").map(http::HeaderValue::as_bytes) {
+                Some(b"low") => reply(304, &[BRIEF, ("vary", "x-tone")], Body::empty()),
+                _ => reply(200, &[BRIEF, ("vary", "x-tone")], "high"),
+            }
+        });
+        app.get("/x").await;
+        stale().await;
+        let low = &[("x-tone", "low")];
+        assert_eq!(app.get_with("/x", low).await.text(), "stored");
+        let high = app.get_with("/x", &[("x-tone", "high")]).await;
+        assert_eq!(high.text(), "high", "{}", high.cache());
+        let again = app.get_with("/x", low).await;
+        assert!(
+            again.is_hit() && again.text() == "stored",
+            "{}",
+            again.cache()
+        );
+    }
+}
+
+/// Not from Redis either.
+#[tokio::test]
+async fn what_a_304_makes_private_answers_nobody_any_more() {
+    let redis = Redis::start().await;
+    let instance = || {
+        let config = redis.config().validation(true).build();
+        let private = not_modified(&[("cache-control", "private")]);
+        app(config.expect("usable"), &[TAG, LONG], private).0
+    };
+    let a = instance();
+    a.get("/x").await;
+    until("it is in redis", async || {
+        a.cache.stats().queued_writes == 0
+    })
+    .await;
+    assert!(instance().get("/x").await.is_hit());
+    let soft = a.cache.purge(Purge::uri("/x").soft()).await;
+    assert_eq!(soft.expect("a URI"), Purged::Applied);
+    let stale = a.get("/x").await;
+    assert!(stale.is_hit(), "and validated meanwhile");
+    until("it is purged", async || {
+        let stats = a.cache.stats();
+        stats.purges == 2 && stats.queued_purges == 0
+    })
+    .await;
+    let other = instance().get("/x").await;
+    assert!(!other.is_hit(), "{}", other.cache());
 }
 
 #[tokio::test]

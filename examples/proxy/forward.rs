@@ -2,7 +2,9 @@
 
 use crate::{MAX_FIELDS, hops};
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HOST, TRANSFER_ENCODING};
+use http::header::{
+    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HOST, MAX_FORWARDS, TRANSFER_ENCODING,
+};
 use http::request::Parts;
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
@@ -65,6 +67,7 @@ impl Origin {
         name_host(&mut parts);
         hops::strip_request(&mut parts.headers, streams);
         hops::add_via(&mut parts.headers, parts.version);
+        count_down(&mut parts)?;
         parts.uri = self.target(&parts.uri)?;
         parts.version = Version::HTTP_11;
         let asked = self.client.request(Request::from_parts(parts, body));
@@ -108,6 +111,25 @@ fn check(parts: &Parts) -> Result<(), Refusal> {
         return Err((StatusCode::NOT_IMPLEMENTED, "unknown transfer coding\n"));
     }
     Ok(())
+}
+
+/// RFC 9110 §7.6.2: where a request may go no further it is for this proxy.
+fn count_down(parts: &mut Parts) -> Result<(), Refusal> {
+    if ![Method::TRACE, Method::OPTIONS].contains(&parts.method) {
+        return Ok(());
+    }
+    let said = parts.headers.get(MAX_FORWARDS).map(HeaderValue::to_str);
+    let Some(left) = said.and_then(|said| said.ok()?.parse::<u64>().ok()) else {
+        return Ok(());
+    };
+    match left.checked_sub(1) {
+        Some(left) => {
+            parts.headers.insert(MAX_FORWARDS, left.into());
+            Ok(())
+        }
+        None if parts.method == Method::OPTIONS => Err((StatusCode::OK, "a caching proxy\n")),
+        None => Err((StatusCode::NOT_IMPLEMENTED, "this proxy traces nothing\n")),
+    }
 }
 
 /// RFC 9112 §3.2.2: a target in absolute form says what the host is, whatever `Host` says.

@@ -35,6 +35,17 @@ pub(crate) fn strip_request(headers: &mut HeaderMap, streams: bool) {
     }
 }
 
+/// Takes out the fields that `Connection` names, before anything is decided by them: the origin will
+/// not see them.
+pub(crate) fn strip_named(headers: &mut HeaderMap) {
+    let kept = [HOST, CONTENT_LENGTH];
+    for name in named(headers) {
+        if !kept.contains(&name) && !HOP_BY_HOP.contains(&name.as_str()) {
+            headers.remove(name);
+        }
+    }
+}
+
 /// RFC 9110 §7.6.3: a gateway says in each request that it passed it on, and may leave that out
 /// of responses.
 pub(crate) fn add_via(headers: &mut HeaderMap, received: Version) {
@@ -55,16 +66,19 @@ pub(crate) fn strip_response(headers: &mut HeaderMap, trailers: bool) {
 /// Nobody may have those fields taken out that say which resource is meant and where content
 /// ends: these are `kept`.
 fn strip(headers: &mut HeaderMap, kept: impl Fn(&HeaderName) -> bool) {
-    let named = members(headers, &CONNECTION);
-    let named: Vec<HeaderName> = named
-        .filter_map(|name| HeaderName::from_bytes(name).ok())
-        .collect();
+    let named = named(headers);
     let always = HOP_BY_HOP.into_iter().map(HeaderName::from_static);
     for name in named.into_iter().chain(always) {
         if !kept(&name) {
             headers.remove(name);
         }
     }
+}
+
+fn named(headers: &HeaderMap) -> Vec<HeaderName> {
+    let names = members(headers, &CONNECTION);
+    let names = names.filter_map(|name| HeaderName::from_bytes(name).ok());
+    names.collect()
 }
 
 /// RFC 9110 §10.1.4.

@@ -28,8 +28,10 @@ struct State {
     pending: Vec<u8>,
     /// Something of a final response may be on its way: nothing may come between.
     busy: bool,
-    /// A request waits for its final response, and its client takes interim ones.
-    open: bool,
+    /// Requests so far.
+    requests: u64,
+    /// Which of them waits for its final response, if its client takes interim ones.
+    waits: Option<u64>,
 }
 
 impl Wire {
@@ -39,7 +41,8 @@ impl Wire {
             write,
             pending: Vec::new(),
             busy: false,
-            open: false,
+            requests: 0,
+            waits: None,
         };
         Self {
             read,
@@ -58,22 +61,26 @@ impl Interim {
         if request.version() != Version::HTTP_11 {
             return;
         }
-        self.state().open = true;
+        let mut state = self.state();
+        state.requests += 1;
+        let nth = state.requests;
+        state.waits = Some(nth);
         let client = self.clone();
         hyper::ext::on_informational(request, move |interim| {
-            client.pass(interim.status(), interim.headers());
+            client.pass(nth, interim.status(), interim.headers());
         });
     }
 
-    /// The final response is there. What was answered from the cache may be fetched anew still.
+    /// The final response is there. What was answered from the cache may be fetched anew still,
+    /// when another request has come by this connection.
     pub(crate) fn close(&self) {
-        self.state().open = false;
+        self.state().waits = None;
     }
 
     /// hyper says 100 itself, and who upgrades nothing says no 101.
-    fn pass(&self, status: StatusCode, headers: &HeaderMap) {
+    fn pass(&self, nth: u64, status: StatusCode, headers: &HeaderMap) {
         let mut state = self.state();
-        if !state.open || state.busy || status.as_u16() < 102 {
+        if state.waits != Some(nth) || state.busy || status.as_u16() < 102 {
             return;
         }
         let mut headers = headers.clone();

@@ -143,6 +143,7 @@ where
     S: Service<Request<Incoming>, Response = Response<CacheBody<Reply>>, Error = Infallible>,
 {
     let trailers = hops::takes_trailers(request.headers());
+    hops::strip_named(request.headers_mut());
     interim.open(&mut request);
     let response = cached.call(request).await;
     interim.close();

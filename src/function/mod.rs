@@ -30,7 +30,8 @@
 //! A result is stored as `nb:{prefix}:{hash}`. The hash, of SHA-256, is made from the function's
 //! [`name`](Function::name), the types of the arguments and their values as serde writes them; the
 //! type of the result is part of the entry, and so are the arguments: as they are up to 512 bytes, of
-//! longer ones a SHA-256. Fields that serde skips do not count, and a map whose
+//! longer ones a SHA-256. Fields that serde skips do not count, what `MessagePack` writes alike is
+//! one (`None` and `Some(None)`, variants of an untagged enum), and a map whose
 //! order is random (`HashMap`) makes a miss of a hit. Structs are encoded with the names of their
 //! fields: a result that lacks one, or of another type, is a miss.
 //!

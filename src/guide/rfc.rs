@@ -23,7 +23,7 @@
 //! | §4.3.2 conditions of clients | `policy::conditional::not_modified` | `tags_decide_before_dates`, `dates_decide_without_tags`; conditional: `if_none_match_is_answered_from_the_store` |
 //! | §4.3.3 the answer | `http::validate` | validation: `a_200_takes_the_place_of_what_was_stored`, `the_clients_own_condition_is_answered_from_what_is_validated` |
 //! | §4.3.4 a 304 | `policy::validation::selects`, `http::validate` | `a_304_speaks_of_what_has_its_validator`; validation: `a_304_makes_what_is_stored_fresh_again` |
-//! | §4.3.5 a HEAD | `policy::validation::headed` | `a_head_freshens_what_it_describes_and_outdates_the_rest`; validation: `a_head_makes_what_is_stored_fresh_or_stale` |
+//! | §4.3.5 a HEAD | `policy::validation::headed` | `a_head_freshens_what_it_describes_and_outdates_the_rest`; validation: `a_head_makes_what_is_stored_fresh_or_stale`, `a_head_without_a_validator_makes_nothing_fresh` |
 //! | §4.4 invalidation | `policy::invalidation::invalidated`, `http::write` | `a_write_that_did_not_fail_makes_its_target_worthless`, `so_is_what_its_answer_names_of_the_same_origin`; writes: `the_purge_is_in_force_on_all_instances_before_the_answer_goes_out` |
 //! | §5.1 `Age` | `policy::ttl::initial_age` | `an_age_that_cannot_be_read_is_ignored` |
 //! | §5.2 `Cache-Control` | `policy::directives` | `directives_are_read`, `no_store_is_found_wherever_it_stands` |
@@ -88,6 +88,7 @@
 //! | a 304 takes no `Content-Type`, `Content-Encoding`, `Content-Range` over (§3.2: of these, caches that keep the bytes as they came leave out `Content-Length` alone) | servers add them by habit, and they would change how the stored bytes are read |
 //! | `If-Modified-Since` is sent only with the handler's `Last-Modified` (§4.3.1 allows `Date`) | a handler that gave none compares none |
 //! | a HEAD must have the same `Content-Encoding` to freshen (§4.3.5 asks for length and validators) | the stored bytes would be read otherwise |
+//! | a HEAD must have a validator to freshen | one that says nothing of the content differs in nothing: HEADs would keep what is old for ever |
 //! | with `must-understand` a status of RFC 9110 but 206 and 304 is stored in spite of `no-store`, any other not at all | §5.2.2.3, for the statuses whose rules are followed here |
 //! | request directives that force work are ignored by default (§5.2.1) | no client can then defeat the cache; [`ClientDirectives::Obey`](crate::ClientDirectives::Obey) obeys them; `no-store` and `only-if-cached` always count |
 //! | the answer to a POST answers GET only with [`post_answers_get`](crate::CacheConfigBuilder::post_answers_get), and not if a purge comes between its making and its own purge (9110 §9.3.3 allows it) | who changed the resource last may have purged it first: of two answers that race neither is kept |

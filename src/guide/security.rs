@@ -24,11 +24,15 @@
 //! - **Hostile fields.** What cannot be parsed makes nothing storable that was not, and
 //!   stale what was fresh. A hostile glob takes no more
 //!   time than the product of its length and the name's.
-//! - **Requests that force work.** `no-cache` and the like are ignored by default, so that no
-//!   client can have every request run its handler.
+//! - **Requests that force work.** `no-cache` and the like are ignored by default. A client can have
+//!   its own requests run handlers all the same: by credentials, other query strings, `If-Match`,
+//!   `Upgrade`, content. Limit these in front of the cache.
 //! - **Requests that purge.** Whoever can send an unsafe request that its handler answers with 2xx
 //!   or 3xx purges that URI, and what `Location` and `Content-Location` name on the same origin;
 //!   nothing of another origin. Behind authentication that answers 401 or 403 it purges nothing.
+//!   Nor does a write that is not answered, because its client left or its handler failed, whatever
+//!   that had done by then: let what is to be done to its end run in a task of its own, and purge
+//!   there. `v` and `v:80` are two authorities, and a purge under one leaves the other.
 //! - **Tags** go out to clients in `Cache-Tag` and `Surrogate-Key` unless
 //!   [`strip_tags`](crate::CacheConfigBuilder::strip_tags); those of
 //!   [`CacheTags`](crate::CacheTags) never do.

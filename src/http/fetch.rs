@@ -186,7 +186,7 @@ impl Fetch<'_> {
 
     /// What was fetched anew may not be stored: nor may what it was to take the place of be
     /// served any longer.
-    fn supersede(&self) {
+    pub(super) fn supersede(&self) {
         let [exact, _] = uri_scopes(&self.ask.key);
         // Under way at once; nobody waits for it.
         drop(self.shared.cache.give(&exact.into()));

@@ -11,9 +11,18 @@ use crate::policy::status::Exception;
 use crate::policy::validation::{Asked, Headed, ask, drop_conditions, headed, selects};
 use crate::stamp::Order;
 use crate::store::Lease;
-use http::header::ETAG;
+use http::header::{ETAG, VARY};
 use http::{HeaderMap, Response, StatusCode};
 use std::sync::Arc;
+
+/// What has become of an entry that was validated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Renewed {
+    Kept,
+    /// By its update it may not be stored any longer.
+    Refused,
+    Dropped,
+}
 
 impl Fetch<'_> {
     /// Makes the request one for a whole response; where there is something to validate, and
@@ -41,9 +50,13 @@ impl Fetch<'_> {
         let selected = selects(&stored, &arrived.parts.headers, asked, arrived.now);
         self.take_over(&mut arrived, entry, selected.then_some(&stored));
         let lease = self.turn.lease.take();
-        let (renewed, kept) = self.seal_again(&arrived, entry, selected, lease);
+        let (renewed, fate) = self.seal_again(&arrived, entry, selected, lease);
+        let kept = fate == Renewed::Kept;
         if !kept {
             self.cache().store.local.remove(&self.ask.key, entry);
+        }
+        if fate == Renewed::Refused {
+            self.supersede();
         }
         // Who waits finds what is stored by now.
         if let Some(lead) = self.turn.lead.take() {
@@ -75,19 +88,25 @@ impl Fetch<'_> {
         entry: &Entry,
         selected: bool,
         lease: Option<Lease>,
-    ) -> (Option<Arc<Entry>>, bool) {
+    ) -> (Option<Arc<Entry>>, Renewed) {
         let decided = self.judge(arrived).ok().filter(|_| selected);
+        let refused = selected && decided.is_none();
         let keep = decided.is_some() && !self.ask.demand.no_store;
         let mut plan = self.plan(arrived, decided.unwrap_or_else(Decided::none));
         let scopes = plan.scopes.iter().chain(&entry.scopes).copied();
         plan.scopes = scopes.collect();
-        plan.variant = entry.variant.to_vec();
+        // Where it varies by other fields now, it is the one for those of this request.
+        let names = |head: &HeaderMap| head.get_all(VARY).iter().cloned().collect::<Vec<_>>();
+        if names(&arrived.parts.headers) == names(entry.head()) {
+            plan.variant = entry.variant.to_vec();
+        }
         plan.lease = lease;
         plan.see(&entry.body);
         let frames = [entry.body.clone()];
         match keep && plan.may_be_stored() {
-            true => (plan.store(&frames), true),
-            false => (plan.seal(&frames).map(Arc::new), false),
+            true => (plan.store(&frames), Renewed::Kept),
+            false if refused => (plan.seal(&frames).map(Arc::new), Renewed::Refused),
+            false => (plan.seal(&frames).map(Arc::new), Renewed::Dropped),
         }
     }
 
@@ -107,7 +126,10 @@ impl Fetch<'_> {
                     ..*arrived
                 };
                 self.take_over(&mut update, entry, Some(&stored));
-                let _ = self.seal_again(&update, entry, true, None);
+                let (_, fate) = self.seal_again(&update, entry, true, None);
+                if fate == Renewed::Refused {
+                    self.supersede();
+                }
             }
             Headed::Outdates => {
                 let [exact, _] = uri_scopes(&self.ask.key);

@@ -149,11 +149,11 @@ impl KeyRules {
         }
         for name in &self.cookies {
             put(&mut extras, name.as_bytes());
-            let values = cookies(input.headers).filter(|(n, _)| *n == name.as_bytes());
-            let values: Vec<_> = values.map(|(_, value)| value).collect();
+            let values = cookies(input.headers).filter_map(|pair| cookie(name, pair));
+            let values: Vec<_> = values.collect();
             extras.extend_from_slice(&length(values.len()));
             for value in values {
-                put(&mut extras, value);
+                put(&mut extras, &value);
             }
         }
         if let Some(with) = &self.with {
@@ -304,6 +304,17 @@ pub(crate) fn cookies(headers: &HeaderMap) -> impl Iterator<Item = (&[u8], &[u8]
         })
 }
 
+/// What a cookie says of `wanted`. There are handlers that decode names, and others that do not:
+/// an encoded one is told apart by bytes that no value has.
+fn cookie<'a>(wanted: &str, (name, value): (&[u8], &'a [u8])) -> Option<Cow<'a, [u8]>> {
+    let wanted = wanted.as_bytes();
+    if name == wanted {
+        return Some(Cow::Borrowed(value));
+    }
+    let encoded = name.contains(&b'%') && decoded_name(str::from_utf8(name).ok()?) == wanted;
+    encoded.then(|| Cow::Owned([b"\0", name, b"=", value].concat()))
+}
+
 impl fmt::Debug for KeyRules {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("KeyRules")
@@ -322,6 +333,15 @@ mod tests {
 
     fn query(rules: &KeyRules, query: &str) -> String {
         rules.uri.query(query).unwrap_or_default().into_owned()
+    }
+
+    #[test]
+    fn a_cookie_with_an_encoded_name_is_neither_the_cookie_nor_none() {
+        let said = |pair| cookie("lang", pair).map(Cow::into_owned);
+        assert_eq!(said((b"lang", b"fr")), Some(b"fr".to_vec()));
+        assert_eq!(said((b"%6Cang", b"fr")), Some(b"\0%6Cang=fr".to_vec()));
+        assert_eq!(said((b"%6Dang", b"fr")), None);
+        assert_eq!(said((b"other", b"fr")), None);
     }
 
     #[test]

@@ -124,7 +124,8 @@ pub(crate) enum Headed {
 }
 
 /// §4.3.5: the fields that tell one content from another, where the answer has them, must be
-/// those of what is stored, which has `length` bytes. More than the RFC asks: the same coding.
+/// those of what is stored, which has `length` bytes. More than the RFC asks: the same coding, and
+/// a validator; without one an answer that differs in nothing says nothing.
 pub(crate) fn headed(
     status: StatusCode,
     head: &HeaderMap,
@@ -140,8 +141,10 @@ pub(crate) fn headed(
         let said = line.to_str().ok().and_then(|said| said.parse().ok());
         said == Some(length)
     });
+    let validated = head.contains_key(ETAG) || head.contains_key(LAST_MODIFIED);
     match same(ETAG) && same(LAST_MODIFIED) && coded && long {
-        true => Headed::Freshens,
+        true if validated => Headed::Freshens,
+        true => Headed::Nothing,
         false => Headed::Outdates,
     }
 }
@@ -261,15 +264,16 @@ mod tests {
 
     #[test]
     fn a_head_freshens_what_it_describes_and_outdates_the_rest() {
-        use Headed::{Freshens, Outdates};
+        use Headed::{Freshens, Nothing, Outdates};
         let stored = map(&[("etag", "\"a\""), ("last-modified", OLD)]);
         for (head, expected) in [
-            (&[][..], Freshens),
-            (&[("cache-control", "max-age=9"), ("x-a", "1")], Freshens),
+            (&[][..], Nothing),
+            (&[("cache-control", "max-age=9"), ("x-a", "1")], Nothing),
             (&[("etag", "\"a\"")], Freshens),
             (&[("etag", "W/\"a\"")], Outdates),
             (&[("last-modified", NEW)], Outdates),
-            (&[("content-length", "3")], Freshens),
+            (&[("content-length", "3")], Nothing),
+            (&[("content-length", "3"), ("last-modified", OLD)], Freshens),
             (&[("content-length", "4")], Outdates),
             (&[("content-length", "x")], Outdates),
             (
@@ -282,7 +286,7 @@ mod tests {
             assert_eq!(found, expected, "{head:?}");
         }
         let gone = headed(StatusCode::GONE, &map(&[]), &stored, 3);
-        assert_eq!(gone, Headed::Nothing);
+        assert_eq!(gone, Nothing);
         let untagged = headed(StatusCode::OK, &map(&[("etag", "\"a\"")]), &map(&[]), 3);
         assert_eq!(untagged, Outdates);
     }
