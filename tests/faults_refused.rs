@@ -34,8 +34,9 @@ async fn a_server_that_loads_its_data_is_left_alone_until_it_has() {
     let info: String = stage.say("INFO persistence").await;
     assert!(info.contains("\nloading:1"), "{info}");
     stage.left_alone().await;
+    let info: String = stage.say("INFO persistence").await;
+    assert!(info.contains("\nloading:1"), "{info}");
     stage.suffer().await;
-    stage.tells(Fault::Unready).await;
     until("it has loaded", async || {
         let info: String = say(&stage.redis, "INFO persistence").await;
         info.contains("\nloading:0")

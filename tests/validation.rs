@@ -282,28 +282,70 @@ async fn a_head_without_a_validator_makes_nothing_fresh() {
     assert_eq!(app.get("/x").await.text(), "new");
 }
 
+/// For one tone only the first response holds, and says so by another `Vary` than before.
+async fn toned(before: &'static str, cache: &'static str) -> App {
+    let first = Box::leak(Box::new([TAG, ("cache-control", cache), ("vary", before)]));
+    let vary = ("vary", "x-tone");
+    let (app, _) = app(config(), first, move |parts, _| {
+        let tone = parts.headers.get("x-tone");
+        let asked = parts.headers.contains_key("if-none-match");
+        match tone.map(http::HeaderValue::as_bytes) {
+            Some(b"low") if asked => {
+                reply(304, &[TAG, ("cache-control", cache), vary], Body::empty())
+            }
+            _ => reply(200, &[("cache-control", cache), vary], "high"),
+        }
+    });
+    app.get_with("/x", &[LOW]).await;
+    stale().await;
+    app
+}
+
+const LOW: (&str, &str) = ("x-tone", "low");
+const HIGH: (&str, &str) = ("x-tone", "high");
+
 #[tokio::test(start_paused = true)]
 async fn a_304_that_says_by_what_its_response_varies_makes_it_that_of_its_request() {
-    for before in [&[TAG, BRIEF][..], &[TAG, BRIEF, ("vary", "accept")]] {
-        let (app, _) = app(config(), before, |parts, _| {
-            match parts.headers.get("x-tone").map(http::HeaderValue::as_bytes) {
-                Some(b"low") => reply(304, &[BRIEF, ("vary", "x-tone")], Body::empty()),
-                _ => reply(200, &[BRIEF, ("vary", "x-tone")], "high"),
-            }
-        });
-        app.get("/x").await;
-        stale().await;
-        let low = &[("x-tone", "low")];
-        assert_eq!(app.get_with("/x", low).await.text(), "stored");
-        let high = app.get_with("/x", &[("x-tone", "high")]).await;
+    for before in ["", "accept"] {
+        let app = toned(before, "max-age=10").await;
+        assert_eq!(app.get_with("/x", &[LOW]).await.text(), "stored");
+        let high = app.get_with("/x", &[HIGH]).await;
         assert_eq!(high.text(), "high", "{}", high.cache());
-        let again = app.get_with("/x", low).await;
-        assert!(
-            again.is_hit() && again.text() == "stored",
-            "{}",
-            again.cache()
-        );
+        let again = app.get_with("/x", &[LOW]).await;
+        let said = again.cache();
+        assert!(again.is_hit() && again.text() == "stored", "{said}");
     }
+}
+
+/// Nor is it served stale by what it varied by before.
+#[tokio::test(start_paused = true)]
+async fn what_varies_by_more_now_answers_by_less_no_more() {
+    let app = toned("accept", "max-age=10, stale-while-revalidate=600").await;
+    assert!(app.get_with("/x", &[LOW]).await.is_hit(), "stale");
+    until("it is validated", async || {
+        app.get_with("/x", &[LOW]).await.cache().contains("ttl=10")
+    })
+    .await;
+    let high = app.get_with("/x", &[HIGH]).await;
+    assert_eq!(high.text(), "high", "{}", high.cache());
+}
+
+/// What adds to `Vary` by the content says less where there is none.
+#[tokio::test(start_paused = true)]
+async fn a_304_takes_nothing_from_what_its_response_varies_by() {
+    let app = toned("accept-encoding, x-tone", "max-age=10").await;
+    assert_eq!(app.get_with("/x", &[LOW]).await.text(), "stored");
+    let vary = app.get_with("/x", &[LOW]).await;
+    assert_eq!(
+        (vary.is_hit(), vary.header("vary")),
+        (true, "accept-encoding, x-tone")
+    );
+    let other = app.get_with("/x", &[("accept-encoding", "gzip")]).await;
+    assert!(!other.is_hit(), "{}", other.cache());
+    let other = app
+        .get_with("/x", &[LOW, ("accept-encoding", "gzip")])
+        .await;
+    assert!(!other.is_hit(), "{}", other.cache());
 }
 
 /// Not from Redis either.

@@ -9,11 +9,21 @@ use crate::key::uri_scopes;
 use crate::policy::freshen::freshen;
 use crate::policy::status::Exception;
 use crate::policy::validation::{Asked, Headed, ask, drop_conditions, headed, selects};
+use crate::policy::vary::fields;
 use crate::stamp::Order;
 use crate::store::Lease;
-use http::header::{ETAG, VARY};
+use http::header::ETAG;
 use http::{HeaderMap, Response, StatusCode};
 use std::sync::Arc;
+
+/// What an update says of an entry.
+#[derive(Clone, Copy, Debug)]
+struct Found {
+    /// It is the one that is spoken of.
+    selected: bool,
+    /// By its entity tag.
+    tagged: bool,
+}
 
 /// What has become of an entry that was validated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,16 +57,22 @@ impl Fetch<'_> {
         asked: Asked,
     ) -> Response<CacheBody<B>> {
         let stored = of_handler(entry);
-        let selected = selects(&stored, &arrived.parts.headers, asked, arrived.now);
-        self.take_over(&mut arrived, entry, selected.then_some(&stored));
+        let update = &arrived.parts.headers;
+        let found = Found {
+            selected: selects(&stored, update, asked, arrived.now),
+            tagged: update.contains_key(ETAG),
+        };
+        self.take_over(&mut arrived, entry, found.selected.then_some(&stored));
         let lease = self.turn.lease.take();
-        let (renewed, fate) = self.seal_again(&arrived, entry, selected, lease);
+        let (renewed, fate) = self.seal_again(&arrived, entry, found, lease);
         let kept = fate == Renewed::Kept;
-        if !kept {
-            self.cache().store.local.remove(&self.ask.key, entry);
-        }
-        if fate == Renewed::Refused {
-            self.supersede();
+        match fate {
+            Renewed::Kept => {}
+            Renewed::Dropped => self.cache().store.local.remove(&self.ask.key, entry),
+            // It speaks of what this request carried.
+            Renewed::Refused if self.ask.guarded => {}
+            Renewed::Refused if self.background => self.supersede(),
+            Renewed::Refused => self.cache().store.forget(&self.ask.key, entry),
         }
         // Who waits finds what is stored by now.
         if let Some(lead) = self.turn.lead.take() {
@@ -80,34 +96,47 @@ impl Fetch<'_> {
         };
     }
 
-    /// The entry with its new head, and whether it is stored. What it could be purged by it still
-    /// can be: a 304 need not repeat that.
+    /// The entry with its new head, and what becomes of it. What it could be purged by it still can
+    /// be: a 304 need not repeat that.
     fn seal_again(
         &self,
         arrived: &Arrived,
-        entry: &Entry,
-        selected: bool,
+        entry: &Arc<Entry>,
+        found: Found,
         lease: Option<Lease>,
     ) -> (Option<Arc<Entry>>, Renewed) {
-        let decided = self.judge(arrived).ok().filter(|_| selected);
-        let refused = selected && decided.is_none();
-        let keep = decided.is_some() && !self.ask.demand.no_store;
+        let decided = self.judge(arrived).ok().filter(|_| found.selected);
+        let refused = found.selected && decided.is_none();
+        let varies_as_before = fields(&arrived.parts.headers) == fields(entry.head());
+        // Fields that it was not made for may be bound to it by a tag, and by no date.
+        let keep =
+            decided.is_some() && !self.ask.demand.no_store && (varies_as_before || found.tagged);
         let mut plan = self.plan(arrived, decided.unwrap_or_else(Decided::none));
         let scopes = plan.scopes.iter().chain(&entry.scopes).copied();
         plan.scopes = scopes.collect();
-        // Where it varies by other fields now, it is the one for those of this request.
-        let names = |head: &HeaderMap| head.get_all(VARY).iter().cloned().collect::<Vec<_>>();
-        if names(&arrived.parts.headers) == names(entry.head()) {
+        if varies_as_before {
             plan.variant = entry.variant.to_vec();
         }
-        plan.lease = lease;
         plan.see(&entry.body);
         let frames = [entry.body.clone()];
-        match keep && plan.may_be_stored() {
-            true => (plan.store(&frames), Renewed::Kept),
-            false if refused => (plan.seal(&frames).map(Arc::new), Renewed::Refused),
-            false => (plan.seal(&frames).map(Arc::new), Renewed::Dropped),
+        if keep && plan.may_be_stored() {
+            plan.lease = lease;
+            // Under no variant it stood where the record of variants is now.
+            let moved = *plan.variant != *entry.variant && !entry.variant.is_empty();
+            let renewed = plan.store(&frames);
+            if moved {
+                self.cache().store.forget(&self.ask.key, entry);
+            }
+            return (renewed, Renewed::Kept);
         }
+        let fate = match refused {
+            true => Renewed::Refused,
+            false => Renewed::Dropped,
+        };
+        if let Some(lease) = lease.filter(|_| refused) {
+            lease.refuse();
+        }
+        (plan.seal(&frames).map(Arc::new), fate)
     }
 
     /// §4.3.5: the answer to a HEAD makes what is stored new, or stale.
@@ -126,9 +155,13 @@ impl Fetch<'_> {
                     ..*arrived
                 };
                 self.take_over(&mut update, entry, Some(&stored));
-                let (_, fate) = self.seal_again(&update, entry, true, None);
+                let found = Found {
+                    selected: true,
+                    tagged: parts.headers.contains_key(ETAG),
+                };
+                let (_, fate) = self.seal_again(&update, entry, found, None);
                 if fate == Renewed::Refused {
-                    self.supersede();
+                    self.cache().store.forget(&self.ask.key, entry);
                 }
             }
             Headed::Outdates => {

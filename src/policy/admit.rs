@@ -64,8 +64,6 @@ pub(crate) fn authority<'a>(uri: &'a Uri, fields: &Fields<'a>) -> Option<&'a str
     };
     match (uri.authority().map(http::uri::Authority::as_str), host) {
         (Some(authority), Some(host)) => authority.eq_ignore_ascii_case(host).then_some(host),
-        // Not what a request without any says.
-        (None, Some("")) => None,
         (authority, host) => Some(authority.or(host).unwrap_or_default()),
     }
 }
@@ -128,7 +126,5 @@ mod tests {
         assert_eq!(who("http://a.b/", &["A.B"]).as_deref(), Some("a.b"));
         assert_eq!(who("http://a.b/", &["c.d"]), None);
         assert_eq!(who("/", &["a", "a"]), None);
-        assert_eq!(who("/", &[]), Some(String::new()));
-        assert_eq!(who("/", &[""]), None, "not what says none");
     }
 }

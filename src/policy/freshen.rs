@@ -1,8 +1,9 @@
 //! A stored head, made new by a 304 or the answer to a HEAD (RFC 9111 §3.2).
 
 use super::hops;
+use super::vary::fields;
 use crate::clock::Timestamp;
-use http::header::{AGE, CACHE_STATUS, DATE, SET_COOKIE};
+use http::header::{AGE, CACHE_STATUS, DATE, SET_COOKIE, VARY};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// The first moment that a date on the wire has no room for: 1 January 10000.
@@ -10,7 +11,8 @@ const END_OF_DATES: Timestamp = Timestamp(253_402_300_800_000);
 
 /// RFC 9111 §3.2, §4.3.4, §4.3.5: all fields of `update` take the place of those stored, but for
 /// what describes the stored content, what speaks of one connection, and `Set-Cookie` where it
-/// is not stored. The `Age` and `Cache-Status` stored are those of another journey, and go.
+/// is not stored. The `Age` and `Cache-Status` stored are those of another journey, and go. What the
+/// stored response varies by, it still does: without content many say less.
 ///
 /// Whether the result may be kept must be asked anew: `update` may forbid it.
 pub(crate) fn freshen(
@@ -29,8 +31,14 @@ pub(crate) fn freshen(
     let mut head = stored.clone();
     head.remove(AGE);
     head.remove(CACHE_STATUS);
+    let varies_by = fields(stored);
     for name in update.keys().filter(|name| replaced(name)) {
-        head.remove(name);
+        if *name == VARY && fields(update).is_some_and(|new| is_known(&new, varies_by.as_deref())) {
+            continue;
+        }
+        if *name != VARY {
+            head.remove(name);
+        }
         for line in update.get_all(name) {
             head.append(name, line.clone());
         }
@@ -42,6 +50,10 @@ pub(crate) fn freshen(
         head.insert(DATE, date);
     }
     head
+}
+
+fn is_known(new: &[HeaderName], known: Option<&[HeaderName]>) -> bool {
+    known.is_some_and(|known| new.iter().all(|name| known.contains(name)))
 }
 
 /// §3.2: `Content-Length` must stay; the others too, for a 304 has no content to speak of, and

@@ -74,6 +74,15 @@ impl Store {
         }
     }
 
+    /// Takes one entry out of both tiers.
+    pub(crate) fn forget(&self, key: &RequestKey<'_>, entry: &Arc<Entry>) {
+        self.local.remove(key, entry);
+        if let Some(remote) = &self.remote {
+            let names = self.namespace.names(key);
+            remote.remove(self.name_of(&names, key, entry).into());
+        }
+    }
+
     /// Stores a value in both tiers, and waits for Redis to have it.
     pub(crate) async fn insert_value(
         &self,
