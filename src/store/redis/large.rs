@@ -21,8 +21,8 @@ const LARGE: usize = 64 << 10;
 /// and back.
 pub(super) const PIECE: usize = 128 << 10;
 
-/// Pieces of one asked for at once, and keys of which they are, each by a connection of its own where there are as many: what is far
-/// away would not come in time one by one.
+/// Pieces of one entry that are asked for at once, and entries: each by a connection of its own,
+/// where there are as many. What is far away would not come in time one by one.
 pub(super) const AT_ONCE: usize = 4;
 
 /// What a damaged length may have made room for in vain.
