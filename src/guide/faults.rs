@@ -4,14 +4,15 @@
 //! # Measured
 //!
 //! `scripts/test.sh --test faults_refused --test faults_data --test faults_replies --test
-//! faults_network -- --nocapture --test-threads=1` prints the lines of this table. Two instances, one
-//! with a near tier, behind sockets; some 1200 requests a second, a quarter of them with credentials;
-//! a purge every 40 ms; bodies of up to 200 KB. Of each answer the whole body is compared with what
-//! its URL, user and language may have now. Settings are the defaults, with `socket_timeout` 500 ms.
-//! Debug build, client, server and Redis on two cores, redis-server 7.0.15, 2026-11-26; without a
-//! fault p99 is 23 to 50 ms there (7 to 14 with bodies of at most 70 KB). Connections are killed with the change of `maxclients` and of the
-//! password; FLUSHALL and SWAPDB come eight times each, CLIENT KILL five times; of the replies every
-//! 20th is garbled or cut.
+//! faults_network -- --nocapture --test-threads=1` prints the lines of this table. Two instances,
+//! one with a near tier, behind sockets; some 1200 requests a second, a quarter of them with
+//! credentials; a purge every 40 ms; bodies of up to 200 KB. Of each answer the whole body is
+//! compared with what its URL, user and language may have now. Settings are the defaults, with
+//! `socket_timeout` 500 ms. Debug build, client, server and Redis on two cores, redis-server
+//! 7.0.15, 2026-11-26; without a fault p99 is 23 to 50 ms there (7 to 14 with bodies of at most 70
+//! KB). Connections are killed with the change of `maxclients` and of the password; FLUSHALL and
+//! SWAPDB come eight times each, CLIENT KILL five times; of the replies every 20th is garbled or
+//! cut.
 //!
 //! Hits are those that Redis confirmed or that a near tier that hears of purges gave, in percent of
 //! the requests without credentials. *Back* is from the mending until both instances store, hit,
