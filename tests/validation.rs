@@ -58,6 +58,11 @@ fn condition(asked: &Asked, run: usize) -> (String, String) {
     (of("if-none-match"), of("if-modified-since"))
 }
 
+async fn in_redis(app: &App) {
+    let queued = || app.cache.stats().queued_writes;
+    until("it is in redis", async || queued() == 0).await;
+}
+
 /// Past its lifetime by a second.
 async fn stale() {
     advance(Duration::from_secs(11)).await;
@@ -317,6 +322,20 @@ async fn a_304_that_says_by_what_its_response_varies_makes_it_that_of_its_reques
     }
 }
 
+/// A date alone does not say that it was made for these fields.
+#[tokio::test(start_paused = true)]
+async fn a_304_without_a_tag_binds_what_is_stored_to_no_field() {
+    let update = &[BRIEF, ("vary", "x-tone")];
+    let (app, _) = app(config(), &[DATE, BRIEF], |_, run| match run {
+        1 => reply(304, update, Body::empty()),
+        _ => reply(200, update, "new"),
+    });
+    app.get("/x").await;
+    stale().await;
+    assert_eq!(app.get_with("/x", &[LOW]).await.text(), "stored");
+    assert_eq!(app.get_with("/x", &[LOW]).await.text(), "new");
+}
+
 /// Nor is it served stale by what it varied by before.
 #[tokio::test(start_paused = true)]
 async fn what_varies_by_more_now_answers_by_less_no_more() {
@@ -359,10 +378,7 @@ async fn what_a_304_makes_private_answers_nobody_any_more() {
     };
     let a = instance();
     a.get("/x").await;
-    until("it is in redis", async || {
-        a.cache.stats().queued_writes == 0
-    })
-    .await;
+    in_redis(&a).await;
     assert!(instance().get("/x").await.is_hit());
     let soft = a.cache.purge(Purge::uri("/x").soft()).await;
     assert_eq!(soft.expect("a URI"), Purged::Applied);
@@ -390,10 +406,7 @@ async fn what_another_instance_validated_is_fresh_here() {
     };
     let ((a, _), (b, asked)) = (instance(), instance());
     a.get("/x").await;
-    until("it is in redis", async || {
-        a.cache.stats().queued_writes == 0
-    })
-    .await;
+    in_redis(&a).await;
     // b's first run would answer 200: it is spent on another path.
     b.get("/other").await;
     until("it is stale, and validated by b", async || {
@@ -401,10 +414,7 @@ async fn what_another_instance_validated_is_fresh_here() {
     })
     .await;
     assert_eq!(condition(&asked, b.runs() - 1).0, "\"1\"");
-    until("it is in redis", async || {
-        b.cache.stats().queued_writes == 0
-    })
-    .await;
+    in_redis(&b).await;
     let there = a.get("/x").await;
     assert!(
         ttl(&there).is_some_and(|ttl| ttl > 500),

@@ -11,14 +11,14 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64};
 use twox_hash::XxHash3_64;
 
-const MAGIC: [u8; 4] = *b"NBCE";
-const VERSION: u8 = 2;
+pub(super) const MAGIC: [u8; 4] = *b"NBCE";
+pub(super) const VERSION: u8 = 2;
 
 /// Where the checksum stands, the last field of the header.
-const CHECKSUM: usize = 100;
+pub(super) const CHECKSUM: usize = 100;
 
 /// Where the lengths of the parts stand.
-const LENGTHS: usize = 72;
+pub(super) const LENGTHS: usize = 72;
 
 /// Bytes of the fixed part. The stamp is at 8, `stored_at` at 16: the store script reads
 /// both.
@@ -107,22 +107,6 @@ pub(crate) fn decode(wire: Bytes) -> Option<Entry> {
         decoded: OnceLock::new(),
         wire,
     })
-}
-
-/// The stamp of what says that it is an envelope of this layout, and may be damaged.
-pub(crate) fn claimed_stamp(wire: &[u8]) -> Option<Stamp> {
-    let ours = wire.starts_with(&MAGIC) && wire.get(4) == Some(&VERSION);
-    let stamp = wire.get(8..16).filter(|_| ours)?;
-    Some(Stamp(u64::from_be_bytes(stamp.try_into().ok()?)))
-}
-
-/// How long the envelope is, by its beginning, which may be damaged. `None`: it is none of this
-/// layout.
-pub(crate) fn claimed_len(wire: &[u8]) -> Option<usize> {
-    claimed_stamp(wire)?;
-    let (lengths, _) = wire.get(LENGTHS..CHECKSUM)?.as_chunks::<4>();
-    let mut parts = lengths.iter().map(|len| u32::from_be_bytes(*len) as usize);
-    parts.try_fold(HEADER_LEN, usize::checked_add)
 }
 
 /// The beginning of an envelope: its key, variant, label and scopes.

@@ -7,8 +7,8 @@ mod wire_head;
 
 #[cfg(feature = "testing")]
 pub(crate) use codec::put_checksum;
-pub(crate) use codec::{Draft, HEADER_LEN, claimed_len, claimed_stamp, decode, seal};
-pub(crate) use peek::Peeked;
+pub(crate) use codec::{Draft, HEADER_LEN, decode, seal};
+pub(crate) use peek::{Peeked, claimed_len, claimed_stamp};
 
 use crate::clock::Timestamp;
 use crate::observe::{Asked, Hit, Route};

@@ -1,9 +1,25 @@
-//! What may purge an envelope, read from its beginning.
+//! What an envelope says of itself, read from its beginning: how long it is, and what may purge it.
 
-use super::codec::{Begun, begun, read_scopes};
+use super::codec::{Begun, CHECKSUM, HEADER_LEN, LENGTHS, MAGIC, VERSION, begun, read_scopes};
 use super::{Kind, uri};
 use crate::stamp::{Named, Scope, Stamp, Subject};
 use bytes::Bytes;
+
+/// The stamp of what says that it is an envelope of this layout, and may be damaged.
+pub(crate) fn claimed_stamp(wire: &[u8]) -> Option<Stamp> {
+    let ours = wire.starts_with(&MAGIC) && wire.get(4) == Some(&VERSION);
+    let stamp = wire.get(8..16).filter(|_| ours)?;
+    Some(Stamp(u64::from_be_bytes(stamp.try_into().ok()?)))
+}
+
+/// How long the envelope is, by its beginning, which may be damaged. `None`: it is none of this
+/// layout.
+pub(crate) fn claimed_len(wire: &[u8]) -> Option<usize> {
+    claimed_stamp(wire)?;
+    let (lengths, _) = wire.get(LENGTHS..CHECKSUM)?.as_chunks::<4>();
+    let mut parts = lengths.iter().map(|len| u32::from_be_bytes(*len) as usize);
+    parts.try_fold(HEADER_LEN, usize::checked_add)
+}
 
 /// What the beginning of an envelope says of what may purge it. Nothing is served by it, so that
 /// no checksum is asked for.

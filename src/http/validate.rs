@@ -29,8 +29,9 @@ struct Found {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Renewed {
     Kept,
-    /// By its update it may not be stored any longer.
+    /// By its update it may not be stored any longer, or answers no longer whom it answered.
     Refused,
+    /// The update speaks of another, or its client wants nothing stored.
     Dropped,
 }
 
@@ -105,12 +106,12 @@ impl Fetch<'_> {
         found: Found,
         lease: Option<Lease>,
     ) -> (Option<Arc<Entry>>, Renewed) {
-        let decided = self.judge(arrived).ok().filter(|_| found.selected);
-        let refused = found.selected && decided.is_none();
         let varies_as_before = fields(&arrived.parts.headers) == fields(entry.head());
         // Fields that it was not made for may be bound to it by a tag, and by no date.
-        let keep =
-            decided.is_some() && !self.ask.demand.no_store && (varies_as_before || found.tagged);
+        let bound = found.selected && (varies_as_before || found.tagged);
+        let decided = self.judge(arrived).ok().filter(|_| bound);
+        let refused = found.selected && decided.is_none();
+        let keep = decided.is_some() && !self.ask.demand.no_store;
         let mut plan = self.plan(arrived, decided.unwrap_or_else(Decided::none));
         let scopes = plan.scopes.iter().chain(&entry.scopes).copied();
         plan.scopes = scopes.collect();

@@ -4,16 +4,18 @@
 //! In memory keys are found by a hash keyed per process and then compared whole, so that
 //! nobody can choose a collision. Only when Redis is asked are SHA-256 names made.
 
+mod cookies;
 mod function;
 mod names;
 mod rules;
 
+pub(crate) use cookies::cookies;
 pub(crate) use function::{Arguments, call_name, function_key};
 pub(crate) use names::{
     Names, Namespace, class_scope, function_scope, key_scope, prefix_scope, tag_scope, uri_scopes,
 };
 pub use rules::{KeyRules, RequestView};
-pub(crate) use rules::{UriRules, cookies, wildcard};
+pub(crate) use rules::{UriRules, wildcard};
 
 use http::{HeaderMap, HeaderName, Uri};
 use std::borrow::Cow;

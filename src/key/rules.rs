@@ -1,5 +1,6 @@
 //! [`KeyRules`]: which parts of a request belong to its key.
 
+use super::cookies::{cookie, cookies};
 use super::{RequestKey, length, put, put_field};
 use http::{Extensions, HeaderMap, HeaderName, Method, Uri};
 use std::borrow::Cow;
@@ -207,7 +208,7 @@ impl UriRules {
     fn changed_query(&self, query: &str) -> Option<String> {
         let mut params: Vec<(Vec<u8>, &str)> = query
             .split('&')
-            .map(|param| (decoded_name(param), param))
+            .map(|param| (decoded_name(param.as_bytes()), param))
             .filter(|(name, _)| self.params.keeps(name))
             .collect();
         if params.is_empty() {
@@ -264,8 +265,8 @@ pub(crate) fn wildcard(pattern: &[u8], name: &[u8]) -> bool {
 
 /// The name of `name=value` as a form parser reads it; a name hidden behind percent signs
 /// must not slip past the rules.
-fn decoded_name(param: &str) -> Vec<u8> {
-    let name = param.split('=').next().unwrap_or_default().as_bytes();
+pub(super) fn decoded_name(param: &[u8]) -> Vec<u8> {
+    let name = param.split(|b| *b == b'=').next().unwrap_or_default();
     let mut decoded = Vec::with_capacity(name.len());
     let mut rest = name;
     while let [first, tail @ ..] = rest {
@@ -291,30 +292,6 @@ fn hex(digit: u8) -> Option<u8> {
         .and_then(|d| u8::try_from(d).ok())
 }
 
-/// All cookies of a request as (name, value), in order (RFC 6265 §4.2.1).
-pub(crate) fn cookies(headers: &HeaderMap) -> impl Iterator<Item = (&[u8], &[u8])> {
-    headers
-        .get_all(http::header::COOKIE)
-        .into_iter()
-        .flat_map(|line| line.as_bytes().split(|b| *b == b';'))
-        .map(|pair| {
-            let mut parts = pair.splitn(2, |b| *b == b'=');
-            let name = parts.next().unwrap_or_default().trim_ascii();
-            (name, parts.next().unwrap_or_default().trim_ascii())
-        })
-}
-
-/// What a cookie says of `wanted`. There are handlers that decode names, and others that do not:
-/// an encoded one is told apart by bytes that no value has.
-fn cookie<'a>(wanted: &str, (name, value): (&[u8], &'a [u8])) -> Option<Cow<'a, [u8]>> {
-    let wanted = wanted.as_bytes();
-    if name == wanted {
-        return Some(Cow::Borrowed(value));
-    }
-    let encoded = name.contains(&b'%') && decoded_name(str::from_utf8(name).ok()?) == wanted;
-    encoded.then(|| Cow::Owned([b"\0", name, b"=", value].concat()))
-}
-
 impl fmt::Debug for KeyRules {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("KeyRules")
@@ -333,15 +310,6 @@ mod tests {
 
     fn query(rules: &KeyRules, query: &str) -> String {
         rules.uri.query(query).unwrap_or_default().into_owned()
-    }
-
-    #[test]
-    fn a_cookie_with_an_encoded_name_is_neither_the_cookie_nor_none() {
-        let said = |pair| cookie("lang", pair).map(Cow::into_owned);
-        assert_eq!(said((b"lang", b"fr")), Some(b"fr".to_vec()));
-        assert_eq!(said((b"%6Cang", b"fr")), Some(b"\0%6Cang=fr".to_vec()));
-        assert_eq!(said((b"%6Dang", b"fr")), None);
-        assert_eq!(said((b"other", b"fr")), None);
     }
 
     #[test]
